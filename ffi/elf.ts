@@ -100,6 +100,7 @@ export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer>
     if (i === undefined) throw new Error(`program: no operation is named ${name}`);
     return i;
   };
+  const resultAddress = (name: string) => BigInt(RESULTS + RESULTS_HEADER + 8 * indexOf(name));
   const dataStart = DATA + PAGE;
   const data = new Data(dataStart + program.length * OPERATION_BYTES), cells = new Cells();
 
@@ -109,9 +110,8 @@ export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer>
     if (typeof argument === "number" || typeof argument === "bigint") return direct(argument);
     if (typeof argument === "string") return direct(data.string(argument));
     if (argument instanceof Uint8Array) return direct(data.put(argument));
-    if ("result" in argument) {
-      return { value: BigInt(RESULTS + RESULTS_HEADER + 8 * indexOf(argument.result)), indirect: true };
-    }
+    if ("result" in argument) return { value: resultAddress(argument.result), indirect: true };
+    if ("resultAddress" in argument) return { value: resultAddress(argument.resultAddress), indirect: false };
     if ("cell" in argument) return direct(cells.address(argument.cell, argument.size, argument.offset));
     if ("load" in argument) {
       return { value: BigInt(cells.address(argument.load, argument.size, argument.offset)), indirect: true };

@@ -19,6 +19,8 @@ export type Argument =
   | readonly string[]
   /** What the operation of that name returned. */
   | { readonly result: string }
+  /** Where the result of the operation of that name is kept, for calls that read a small number through a pointer. */
+  | { readonly resultAddress: string }
   /** The address of writable memory of `size` bytes, zero at first; the same name is the same memory. */
   | { readonly cell: string; readonly size: number; readonly offset?: number }
   /** The 64 bits at `offset` (any, aligned or not) of a cell. */

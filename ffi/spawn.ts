@@ -20,7 +20,7 @@ import {
 import { elf, mapResults, NOT_RUN, RESULTS_HEADER, resultsBytes } from "./elf.ts";
 import { Errno, MiniError, SyscallError } from "./errors.ts";
 import { addressOf, close, cString, machine, snippets, syscall, syscallNumber, trySyscall } from "./kernel.ts";
-import { type Argument, type Operation, type Program } from "./program.ts";
+import type { Argument, Operation, Program } from "./program.ts";
 
 /** What became of a program, read from the memory that it shares with us. */
 export interface Failure {
@@ -243,6 +243,7 @@ export function showArgument(argument: Argument): string {
   if (Array.isArray(argument)) return `[${argument.map(showArgument).join(", ")}]`;
   if (typeof argument === "object") {
     if ("result" in argument) return `<${argument.result}>`;
+    if ("resultAddress" in argument) return `&${argument.resultAddress}`;
     if ("cell" in argument) return `&${argument.cell}`;
     if ("load" in argument) return argument.load;
     if ("words" in argument) return `{${argument.words.map(showArgument).join(", ")}}`;
