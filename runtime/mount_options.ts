@@ -1,0 +1,97 @@
+/** The options of a mount as config.json and fstab write them, taken apart for the descriptor-based mount calls. */
+import {
+  MOUNT_ATTR__ATIME,
+  MOUNT_ATTR_NOATIME,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NODIRATIME,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_RELATIME,
+  MOUNT_ATTR_STRICTATIME,
+  MS_PRIVATE,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+} from "../ffi/constants.ts";
+import { MiniError } from "../ffi/errors.ts";
+
+/** What a list of options means. */
+export interface MountOptions {
+  /** MOUNT_ATTR_… to set and to clear, mount_setattr(2). */
+  readonly set: number;
+  readonly clear: number;
+  /** A bind mount, and whether what is mounted below its source comes along. */
+  readonly bind: boolean;
+  readonly recursive: boolean;
+  /** MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE, and whether for the mounts below as well. */
+  readonly propagation: number;
+  readonly propagationRecursive: boolean;
+  /** What is left: the file system's own options, each with its value if it has one. */
+  readonly data: readonly (readonly [key: string, value?: string])[];
+}
+
+const SET: Record<string, number> = {
+  ro: MOUNT_ATTR_RDONLY,
+  nosuid: MOUNT_ATTR_NOSUID,
+  nodev: MOUNT_ATTR_NODEV,
+  noexec: MOUNT_ATTR_NOEXEC,
+  nodiratime: MOUNT_ATTR_NODIRATIME,
+  nosymfollow: MOUNT_ATTR_NOSYMFOLLOW,
+};
+const CLEAR: Record<string, number> = {
+  rw: MOUNT_ATTR_RDONLY,
+  suid: MOUNT_ATTR_NOSUID,
+  dev: MOUNT_ATTR_NODEV,
+  exec: MOUNT_ATTR_NOEXEC,
+  diratime: MOUNT_ATTR_NODIRATIME,
+  symfollow: MOUNT_ATTR_NOSYMFOLLOW,
+};
+/** The three of them exclude one another: mount_setattr(2), "Access-time". */
+const ATIME: Record<string, number> = {
+  relatime: MOUNT_ATTR_RELATIME,
+  noatime: MOUNT_ATTR_NOATIME,
+  strictatime: MOUNT_ATTR_STRICTATIME,
+};
+const PROPAGATION: Record<string, number> = {
+  private: MS_PRIVATE,
+  slave: MS_SLAVE,
+  shared: MS_SHARED,
+  unbindable: MS_UNBINDABLE,
+};
+/** Options that other runtimes add to the specification and that are not carried out here. */
+const REFUSED = new Set(["tmpcopyup", "idmap", "ridmap", "remount", "move"]);
+
+/** @throws {MiniError} for an option that is known and not carried out here. */
+export function parseMountOptions(options: readonly string[], destination: string): MountOptions {
+  let set = 0, clear = 0, bind = false, recursive = false, propagation = MS_PRIVATE, propagationRecursive = true;
+  const data: [string, string?][] = [];
+  for (const option of options) {
+    const plain = option.startsWith("r") && option.slice(1) in PROPAGATION ? option.slice(1) : option;
+    if (option in SET) {
+      set |= SET[option]!;
+      clear &= ~SET[option]!;
+    } else if (option in CLEAR) {
+      clear |= CLEAR[option]!;
+      set &= ~CLEAR[option]!;
+    } else if (option in ATIME) {
+      set = set & ~MOUNT_ATTR__ATIME | ATIME[option]!;
+      clear |= MOUNT_ATTR__ATIME;
+    } else if (plain in PROPAGATION) {
+      propagation = PROPAGATION[plain]!;
+      propagationRecursive = plain !== option;
+    } else if (option === "bind" || option === "rbind") {
+      bind = true;
+      recursive = option === "rbind";
+    } else if (option === "defaults") {
+      // what it stands for is what there is without it
+    } else if (REFUSED.has(option)) {
+      throw new MiniError(`the mount on ${destination} asks for ${option}, which mini does not do`);
+    } else {
+      const equals = option.indexOf("=");
+      data.push(equals < 0 ? [option] : [option.slice(0, equals), option.slice(equals + 1)]);
+    }
+  }
+  return { set, clear, bind, recursive, propagation, propagationRecursive, data };
+}

@@ -1,0 +1,222 @@
+/** The mounts of a container as operations: file systems of its own, and folders and files of the host. */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_SYMLINKS,
+} from "../ffi/constants.ts";
+import { Errno, MiniError } from "../ffi/errors.ts";
+import { type Argument, op, type Operation, result } from "../ffi/program.ts";
+import { parseMountOptions } from "./mount_options.ts";
+import { components, makeInside, openInside } from "./plan_paths.ts";
+import type { Mount } from "./spec.ts";
+
+/** What has to be known of the host before a plan can be made. */
+export interface MountFacts {
+  /** Whether the source of a bind mount is a folder, by the source as the specification has it. */
+  readonly isDirectory: (source: string) => boolean;
+  /** Whether there is a cgroup v2 tree that the container can be shown. */
+  readonly cgroup2: boolean;
+}
+
+/** Attaches the detached mount behind one descriptor to the place behind another. */
+function attach(mount: Argument, place: Argument, why: string, on: string): Operation {
+  return op("move_mount", [mount, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH], why, { on });
+}
+
+/** struct mount_attr of mount_setattr(2). */
+const mountAttr = (set: number, clear: number, propagation: number): Argument => ({
+  words: [set, clear, propagation, 0],
+});
+
+/** Makes an instance of a file system, as a mount that is not attached anywhere yet. */
+export function newFilesystem(
+  name: string,
+  type: string,
+  data: readonly (readonly [key: string, value?: string])[],
+  attributes: number,
+  on: string,
+): Operation[] {
+  const context = `${name} context`;
+  return [
+    op("fsopen", [type, FSOPEN_CLOEXEC], `begin a new ${type}`, { name: context, on }),
+    ...data.map(([key, value]) =>
+      value === undefined
+        ? op("fsconfig", [result(context), FSCONFIG_SET_FLAG, key, 0, 0], `its option ${key}`, { on })
+        : op("fsconfig", [result(context), FSCONFIG_SET_STRING, key, value, 0], `its option ${key}=${value}`, { on })
+    ),
+    op("fsconfig", [result(context), FSCONFIG_CMD_CREATE, 0, 0, 0], `make the ${type}`, { on }),
+    op("fsmount", [result(context), FSMOUNT_CLOEXEC, attributes], `a mount of the ${type}`, { name, on }),
+  ];
+}
+
+/** A file system of the container's own on its destination. */
+function filesystemMount(mount: Mount, i: number, type: string): Operation[] {
+  const { destination } = mount, names = components(destination, "a mount's destination");
+  const { set, data } = parseMountOptions(mount.options ?? [], destination);
+  const kernelData = type === "cgroup2" ? [] : data;
+  const name = mountName(i), place = `${name} place`;
+  // A link at /proc or /sys would move the file system that the masked paths are in (CVE-2019-16884): there must be none.
+  const real = type === "proc" || type === "sysfs";
+  const open = makeInside(names, "directory", place);
+  const last = open.length - 1;
+  if (real) {
+    open[last] = openInside(names, `open ${destination}, which must be a real folder`, {
+      name: place,
+      flags: O_PATH | O_DIRECTORY | O_NOFOLLOW,
+      resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+    });
+  }
+  return [
+    ...newFilesystem(name, type, [["source", mount.source ?? type], ...kernelData], set, destination),
+    ...open,
+    attach(result(name), result(place), `mount the container's own ${type} on ${destination}`, destination),
+  ];
+}
+
+/** What the operation is called that has the detached mount of entry `i` of the specification's list. */
+export const mountName = (i: number) => `mount ${i}`;
+
+const isBind = (mount: Mount) =>
+  mount.type === "bind" || (mount.options ?? []).some((o) => o === "bind" || o === "rbind");
+
+/**
+ * Takes hold of the sources of all bind mounts, before anything else changes: a copy of the mount tree, not attached.
+ */
+export function bindSources(mounts: readonly Mount[]): Operation[] {
+  return mounts.flatMap((mount, i) => {
+    if (!isBind(mount)) return [];
+    const { recursive } = parseMountOptions(mount.options ?? [], mount.destination);
+    if (!mount.source) throw new MiniError(`the bind mount on ${mount.destination} has no source`);
+    const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
+    return [op("open_tree", [AT_FDCWD, mount.source, flags], `take hold of the host's ${mount.source}`, {
+      name: mountName(i),
+      on: mount.source,
+    })];
+  });
+}
+
+/** A folder or file of the host on its destination. */
+function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
+  const { destination } = mount, name = mountName(i), place = `${name} place`;
+  const { set, clear, data, recursive, propagation, propagationRecursive } = parseMountOptions(
+    mount.options ?? [],
+    destination,
+  );
+  if (data.length > 0) {
+    throw new MiniError(
+      `the bind mount on ${destination} has an option that mini does not know: ${data[0]!.join("=")}`,
+    );
+  }
+  const names = components(destination, "a mount's destination");
+  if (names.length === 0) throw new MiniError("a volume cannot be mounted on /, which is the container's root itself");
+  // Two calls, because the propagation may be asked for all mounts below and the rest for this one alone, or the reverse.
+  const setattr = (recurse: boolean, attr: Argument, why: string) =>
+    op("mount_setattr", [result(name), "", AT_EMPTY_PATH | (recurse ? AT_RECURSIVE : 0), attr, 32], why, {
+      on: destination,
+    });
+  return [
+    setattr(propagationRecursive, mountAttr(0, 0, propagation), "no mount made later passes between it and the host"),
+    ...(set || clear
+      ? [setattr(recursive, mountAttr(set, clear, 0), `its options ${(mount.options ?? []).join(",")}`)]
+      : []),
+    ...makeInside(names, facts.isDirectory(mount.source!) ? "directory" : "file", place),
+    attach(result(name), result(place), `mount ${mount.source} on ${destination}`, destination),
+  ];
+}
+
+/** All mounts of a specification in its order. */
+export function mountOperations(mounts: readonly Mount[], facts: MountFacts): Operation[] {
+  return mounts.flatMap((mount, i) => {
+    if (isBind(mount)) return bindMount(mount, i, facts);
+    const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
+    if (!type) throw new MiniError(`the mount on ${mount.destination} has no type`);
+    if (type === "cgroup2" && !facts.cgroup2) return [];
+    return filesystemMount(mount, i, type);
+  });
+}
+
+/** Hides paths: files by the null device, folders by an empty read-only tmpfs; what is not there needs no hiding. */
+export function maskPaths(paths: readonly string[]): Operation[] {
+  return paths.flatMap((path, i) => {
+    const names = components(path, "a masked path"), name = `mask ${i}`, next = `${name} done`;
+    return [
+      openInside(names, `is there a ${path} to hide?`, {
+        name: `${name} place`,
+        resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+        jump: { when: "=", than: -Errno.ENOENT, to: next },
+      }),
+      op("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], "the null device", { name }),
+      op(
+        "move_mount",
+        [result(name), "", result(`${name} place`), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+        `hide ${path}, if it is a file`,
+        { on: path, optional: true, jump: { when: "=", than: 0, to: next } },
+      ),
+      ...newFilesystem(
+        `${name} folder`,
+        "tmpfs",
+        [["nr_inodes", "1"]],
+        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+        path,
+      ),
+      attach(result(`${name} folder`), result(`${name} place`), `hide ${path}, a folder`, path),
+      op("add", [0, 0], `${path} is hidden`, { name: next }),
+    ];
+  });
+}
+
+/** Makes paths read-only by mounting them on themselves; what is not there needs none. */
+export function readonlyPaths(paths: readonly string[]): Operation[] {
+  return paths.flatMap((path, i) => {
+    const names = components(path, "a read-only path"), name = `read-only ${i}`, next = `${name} done`;
+    return [
+      openInside(names, `is there a ${path}?`, {
+        name: `${name} place`,
+        resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+        jump: { when: "=", than: -Errno.ENOENT, to: next },
+      }),
+      op(
+        "open_tree",
+        [result(`${name} place`), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+        `a second mount of ${path}`,
+        { name, on: path },
+      ),
+      op(
+        "mount_setattr",
+        [result(name), "", AT_EMPTY_PATH | AT_RECURSIVE, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), 32],
+        "read-only",
+        { on: path },
+      ),
+      attach(result(name), result(`${name} place`), `${path} can only be read`, path),
+      op("add", [0, 0], `${path} is read-only`, { name: next }),
+    ];
+  });
+}
+
+/** Makes the root itself read-only, at the very end of what is done in it. */
+export function readonlyRoot(root: string): Operation {
+  return op(
+    "mount_setattr",
+    [result(root), "", AT_EMPTY_PATH, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), 32],
+    "the root can only be read",
+    { on: "/" },
+  );
+}

@@ -1,0 +1,179 @@
+/** What the process becomes: its user, privileges, limits and signals, and at last the container's own program. */
+import {
+  _LINUX_CAPABILITY_VERSION_3,
+  CLOSE_RANGE_CLOEXEC,
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
+  PR_CAP_AMBIENT_RAISE,
+  PR_CAPBSET_DROP,
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  PR_SET_PDEATHSIG,
+  SIG_SETMASK,
+} from "../ffi/constants.ts";
+import { Errno, MiniError } from "../ffi/errors.ts";
+import { op, type Operation } from "../ffi/program.ts";
+import { CAPABILITIES, capabilityMask, capabilityNumber } from "./capabilities.ts";
+import { rlimitNumber } from "./rlimits.ts";
+import { signalName } from "./signals.ts";
+import type { Process } from "./spec.ts";
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Programs that started us may have set these to "ignore", and ignored signals stay so over execve (signal(7)). */
+const RESET_SIGNALS = [1, 2, 3, 10, 12, 13, 15, 17, 20, 21, 22];
+/** Longest path without and with the words that getcwd puts in front of a folder outside the root. */
+const PATH_MAX = 4096;
+
+/** Limits on resources, setrlimit(2): while the process may still raise them. */
+export function rlimitOperations(process: Process): Operation[] {
+  return (process.rlimits ?? []).map(({ type, soft, hard }) =>
+    op("prlimit64", [0, rlimitNumber(type), { words: [soft, hard] }, 0], `limit: ${type} ${soft}, at most ${hard}`, {
+      on: type,
+    })
+  );
+}
+
+/**
+ * Goes to the working directory, and makes sure that it is inside the root: getcwd would say `(unreachable)…` of a folder
+ * that was reached through a descriptor of the host's (CVE-2024-21626).
+ */
+export function workingDirectory(cwd: string): Operation[] {
+  const buffer = { cell: "cwd", size: PATH_MAX } as const;
+  const unreachable = new DataView(new TextEncoder().encode("(unreach").buffer).getBigInt64(0, true);
+  return [
+    op("chdir", [cwd], "the working directory", { on: cwd }),
+    op("getcwd", [buffer, PATH_MAX], "where is that?", { on: cwd }),
+    op("add", [{ load: "cwd", size: PATH_MAX }, 0], "is it inside the root?", {
+      jump: { when: "!=", than: unreachable, to: "working directory" },
+    }),
+    // A call that fails for certain: this is how a program ends with an operation that says why.
+    op("chdir", ["(unreachable)"], "the working directory is outside of the container", { on: cwd }),
+    op("umask", [0o22], "permissions of new files", { name: "working directory" }),
+  ];
+}
+
+/** User, groups and capabilities, in the only order that works; credentials(7), capabilities(7). */
+export function identityOperations(process: Process, lastCapability: number): Operation[] {
+  const { user, capabilities = {} } = process;
+  const bounding = capabilityMask(capabilities.bounding ?? []);
+  const known = CAPABILITIES.slice(0, lastCapability + 1);
+  const all = (1n << BigInt(lastCapability + 1)) - 1n;
+  const within = (names: string[] | undefined, what: string) => {
+    const mask = capabilityMask(names ?? []);
+    if (mask & ~all) {
+      throw new MiniError(`this kernel does not know all of the ${what} capabilities that are asked for`);
+    }
+    return mask;
+  };
+  const effective = within(capabilities.effective, "effective"),
+    permitted = within(capabilities.permitted, "permitted");
+  const inheritable = within(capabilities.inheritable, "inheritable");
+  const groups = [...new Set([user.gid, ...user.additionalGids ?? []])];
+  const low = (mask: bigint) => Number(mask & 0xffffffffn), high = (mask: bigint) => Number(mask >> 32n);
+  const capData = new Uint8Array(
+    new Uint32Array(
+      [effective, permitted, inheritable].map(low)
+        .concat([effective, permitted, inheritable].map(high)),
+    ).buffer,
+  );
+  const header = new Uint8Array(new Uint32Array([_LINUX_CAPABILITY_VERSION_3, 0]).buffer);
+  return [
+    ...known.flatMap((name, number) =>
+      bounding & 1n << BigInt(number)
+        ? []
+        : [op("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0], `no program may ever get ${name}`, { on: name })]
+    ),
+    // Numbers that this list has no name for yet are dropped all the same.
+    ...Array.from(
+      { length: Math.max(0, lastCapability + 1 - CAPABILITIES.length) },
+      (_, i) => op("prctl", [PR_CAPBSET_DROP, CAPABILITIES.length + i, 0, 0, 0], "a capability without a name here"),
+    ),
+    op("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], "keep capabilities over the change of user, to choose among them"),
+    op("setgroups", [groups.length, new Uint8Array(new Uint32Array(groups).buffer)], `groups ${groups.join(" ")}`),
+    op("setresgid", [user.gid, user.gid, user.gid], `group ${user.gid}`),
+    op("setresuid", [user.uid, user.uid, user.uid], `user ${user.uid}`),
+    op("capset", [header, capData], "exactly the capabilities asked for"),
+    op("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], "none handed on to programs of other users"),
+    ...(capabilities.ambient ?? []).map((name) =>
+      op("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capabilityNumber(name), 0, 0], `except ${name}`, { on: name })
+    ),
+    ...(process.noNewPrivileges
+      ? [op("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], "no setuid program gives more than this")]
+      : []),
+    ...(user.umask === undefined ? [] : [op("umask", [user.umask], "permissions of new files")]),
+  ];
+}
+
+/**
+ * The container dies with the process that started it, for which `sync` is open as long as that process lives. Set only now:
+ * a change of credentials takes it back (prctl(2)).
+ */
+export function dieWithParent(sync: number): Operation[] {
+  const MSG_PEEK = 2, MSG_DONTWAIT = 0x40;
+  return [
+    op("prctl", [PR_SET_PDEATHSIG, 9, 0, 0, 0], "die with mini"),
+    op("recvfrom", [sync, { cell: "sync", size: 8 }, 1, MSG_PEEK | MSG_DONTWAIT, 0, 0], "is mini alive still?", {
+      optional: true,
+      jump: { when: "=", than: 0, to: "orphaned" },
+    }),
+  ];
+}
+
+/** Where `dieWithParent` and `waitForCaller` go when the caller is gone. */
+export function orphaned(): Operation {
+  return op("exit_group", [125], "mini is gone: end", { name: "orphaned" });
+}
+
+/** Tells the caller how far we are, and waits until it says that its part is done. */
+export function waitForCaller(sync: number, why: string): Operation[] {
+  return [
+    op("write", [sync, "+", 1], `tell mini: ${why}`),
+    op("read", [sync, { cell: "sync", size: 8 }, 1], "wait for mini's answer", {
+      jump: { when: "=", than: 0, to: "orphaned" },
+    }),
+  ];
+}
+
+/** The signals as a new program expects them: nothing blocked, nothing ignored. struct sigaction is zero for SIG_DFL. */
+export function signalOperations(): Operation[] {
+  return [
+    ...RESET_SIGNALS.map((signal) =>
+      op("rt_sigaction", [signal, new Uint8Array(32), 0, 8], `${signalName(signal)} as at the beginning`)
+    ),
+    op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked"),
+  ];
+}
+
+/** What the candidates of the search along PATH are called: `exec 0` … */
+export const EXEC = "exec ";
+
+/** Where a program may be: itself if it has a slash, else every folder of PATH, in order. */
+export function execCandidates(process: Process): string[] {
+  const program = process.args[0];
+  if (!program) throw new MiniError("there is no program to run: the image names none, so give one after the image");
+  if (program.includes("/")) return [program];
+  const path = process.env?.findLast((v) => v.startsWith("PATH="))?.slice(5) || DEFAULT_PATH;
+  return path.split(":").map((folder) => `${folder === "" ? "." : folder.replace(/\/+$/, "")}/${program}`);
+}
+
+/** The last operations: nothing inherited but the three standard descriptors, and the program itself, searched along PATH. */
+export function execOperations(process: Process, preserveFds = 0): Operation[] {
+  const candidates = execCandidates(process);
+  return [
+    op(
+      "close_range",
+      [3 + preserveFds, 0xffffffff, CLOSE_RANGE_CLOEXEC],
+      "nothing else of ours is open in the program",
+    ),
+    ...candidates.map((path, i) =>
+      op("execve", [path, process.args, process.env ?? []], `become ${path}`, {
+        name: `${EXEC}${i}`,
+        on: path,
+        optional: i < candidates.length - 1,
+      })
+    ),
+  ];
+}
+
+/** Errors of an execve that mean "look further along PATH". */
+export const NOT_HERE: readonly number[] = [Errno.ENOENT, Errno.ENOTDIR];

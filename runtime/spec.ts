@@ -1,0 +1,110 @@
+/**
+ * The OCI runtime specification's config.json, as far as it is carried out here (version 1.2). What it allows and this
+ * does not carry out is refused by name in spec_check.ts.
+ *
+ * https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md
+ */
+
+/** The version written into specs and states that are made here. */
+export const OCI_VERSION = "1.2.0";
+
+export interface Spec {
+  ociVersion: string;
+  root: {
+    /** A folder; relative to the bundle. */
+    path: string;
+    readonly?: boolean;
+  };
+  hostname?: string;
+  domainname?: string;
+  process: Process;
+  mounts?: Mount[];
+  linux?: Linux;
+  annotations?: Record<string, string>;
+}
+
+export interface Process {
+  terminal?: boolean;
+  consoleSize?: { height: number; width: number };
+  /** Absolute, inside the container. */
+  cwd: string;
+  /** `NAME=value` each. */
+  env?: string[];
+  /** The program and its arguments; the program is searched along PATH when it has no slash. */
+  args: string[];
+  user: User;
+  rlimits?: Rlimit[];
+  capabilities?: Capabilities;
+  noNewPrivileges?: boolean;
+  oomScoreAdj?: number;
+}
+
+export interface User {
+  uid: number;
+  gid: number;
+  umask?: number;
+  additionalGids?: number[];
+}
+
+export interface Rlimit {
+  /** `RLIMIT_NOFILE` … */
+  type: string;
+  soft: number;
+  hard: number;
+}
+
+export interface Capabilities {
+  bounding?: string[];
+  permitted?: string[];
+  effective?: string[];
+  inheritable?: string[];
+  ambient?: string[];
+}
+
+export interface Mount {
+  /** Absolute, inside the container. */
+  destination: string;
+  type?: string;
+  /** For a bind mount a path of the host; relative to the bundle. */
+  source?: string;
+  options?: string[];
+}
+
+export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
+
+export interface Namespace {
+  type: NamespaceType;
+  /** A file such as /proc/PID/ns/net: join that one instead of making a new one. */
+  path?: string;
+}
+
+export interface IdMapping {
+  containerID: number;
+  hostID: number;
+  size: number;
+}
+
+export interface Device {
+  /** Absolute, inside the container. */
+  path: string;
+  /** c or u: character, b: block, p: FIFO. */
+  type: "c" | "b" | "u" | "p";
+  major?: number;
+  minor?: number;
+  /** Permission bits, 0666 by default. */
+  fileMode?: number;
+  uid?: number;
+  gid?: number;
+}
+
+export interface Linux {
+  namespaces?: Namespace[];
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
+  timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>;
+  devices?: Device[];
+  cgroupsPath?: string;
+  sysctl?: Record<string, string>;
+  maskedPaths?: string[];
+  readonlyPaths?: string[];
+}
