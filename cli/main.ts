@@ -1,0 +1,92 @@
+/** The command line: finds the command, runs it, and tells its failures. */
+
+import { MiniError, SyscallError } from "../ffi/errors.ts";
+import { printable, write } from "./output.ts";
+import { versionLine } from "./version.ts";
+
+/** What a shell reports of a program that died of SIGPIPE, as most do when nobody reads their output. */
+const BROKEN_PIPE = 128 + 13;
+
+/**
+ * Carries out a command line.
+ *
+ * @param args everything after the program's name
+ * @returns the exit status
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  // Both are known once the command line has been read.
+  const failure = { status: 1, debug: false };
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    Deno.exit(report(event.reason, failure.status, failure.debug));
+  });
+  try {
+    if (args[0] === "--version" || args[0] === "-v") {
+      write(versionLine());
+      return 0;
+    }
+    return await dispatch(args, failure);
+  } catch (error) {
+    return report(error, failure.status, failure.debug);
+  }
+}
+
+async function dispatch(args: readonly string[], failure: { status: number; debug: boolean }): Promise<number> {
+  const [{ commands }, { splitGlobals }, { findCommand }, { parse }] = await Promise.all([
+    import("./table.ts"),
+    import("./globals.ts"),
+    import("./find.ts"),
+    import("./parse.ts"),
+  ]);
+  const { globals, help, version, words } = splitGlobals(args, (name) => Deno.env.get(name));
+  failure.debug = globals.debug;
+  if (version) {
+    write(versionLine());
+    return 0;
+  }
+  const printHelp = async (args: readonly string[]) => (await import("./help_command.ts")).default({ args });
+  if (help || words.length === 0) return printHelp([]);
+  const found = findCommand(words, commands);
+  if (found.type === "noun") {
+    parse({ flags: [], positionals: { min: 0 }, usage: "COMMAND" }, found.rest, `mini ${found.noun}`);
+    return printHelp([found.noun]);
+  }
+  const { command, name, rest } = found;
+  failure.status = command.failureStatus ?? 1;
+  const parsed = parse(command, rest, `mini ${name}`);
+  if (parsed.help) return printHelp(name.split(" "));
+  const { default: run } = await command.load();
+  return await run({ command, flags: parsed.flags, args: parsed.args, globals, raw: rest });
+}
+
+/**
+ * Tells a failure on standard error.
+ *
+ * @param status the exit status for a failure that has none of its own
+ * @returns the exit status
+ */
+export function report(error: unknown, status: number, debug: boolean): number {
+  if (error instanceof Deno.errors.BrokenPipe) return BROKEN_PIPE;
+  const expected = error instanceof MiniError || error instanceof SyscallError;
+  const message = printable(error instanceof Error ? error.message : String(error));
+  const stack = debug || !expected ? stackOf(error) : "";
+  const text = expected
+    ? `mini: ${message}\n${stack}`
+    : `mini: internal error: ${message}\n${stack}This is a defect of mini ${versionLine().trim()}; please report it.\n`;
+  try {
+    write(text, Deno.stderr);
+  } catch {
+    // Standard error is closed or full: there is nobody left to tell, and the exit status still does.
+  }
+  return error instanceof MiniError ? error.exitStatus ?? status : status;
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  // The first line repeats the message.
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  const cause = error.cause instanceof Error
+    ? `  caused by: ${printable(error.cause.message)}\n${stackOf(error.cause)}`
+    : "";
+  return frames.map((line) => `${line}\n`).join("") + cause;
+}

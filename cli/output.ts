@@ -1,0 +1,44 @@
+/** Writing to standard output and standard error, and Docker's tables. */
+
+const encoder = new TextEncoder();
+
+/**
+ * Writes all of the text to standard output (or error) before it returns.
+ *
+ * @throws {Deno.errors.BrokenPipe} when nobody reads any more; the command line ends quietly on it
+ */
+export function write(text: string, to: { writeSync(bytes: Uint8Array): number } = Deno.stdout): void {
+  let bytes = encoder.encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
+}
+
+/**
+ * Text that cannot steer a terminal: control characters, which names and labels of a hostile image may hold, are
+ * written as `\n` or `\x1b`.
+ */
+export function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    if (character === "\n") return "\\n";
+    if (character === "\t") return "\\t";
+    const code = character.codePointAt(0)!.toString(16);
+    return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`;
+  });
+}
+
+/** The narrowest column of Docker's tables, and the spaces after the widest cell of a column. */
+const NARROWEST = 10, GAP = 3;
+
+/** Lines of cells as Docker prints its tables: columns at least 10 wide, 3 spaces between, none after the last. */
+export function layTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [i, cell] of row.slice(0, -1).entries()) {
+      widths[i] = Math.max(widths[i] ?? NARROWEST, [...cell].length + GAP);
+    }
+  }
+  return rows.map((row) => {
+    const cells = row.map((cell, i) => i === row.length - 1 ? cell : cell + " ".repeat(widths[i]! - [...cell].length));
+    return cells.join("") + "\n";
+  }).join("");
+}

@@ -1,0 +1,63 @@
+/** The commands about `mini` itself. */
+
+import type { CommandRow } from "../command.ts";
+
+/** `mini version` without its implementation. */
+export const version: CommandRow = {
+  name: "version",
+  group: "About mini",
+  summary: "Show the versions of mini, Deno and the kernel",
+  usage: "[OPTIONS]",
+  flags: [
+    {
+      name: "format",
+      short: "f",
+      kind: "string",
+      values: ["json"],
+      description: 'Print with a Go template, or "json"',
+    },
+  ],
+  positionals: { min: 0, max: 0 },
+};
+
+/** `mini help` without its implementation. */
+export const help: CommandRow = {
+  name: "help",
+  group: "About mini",
+  summary: "Show help for a command",
+  usage: "[COMMAND]",
+  flags: [],
+  positionals: { min: 0, max: 2, complete: ["command"] },
+};
+
+/** `mini completion` without its implementation. */
+export const completion: CommandRow = {
+  name: "completion",
+  group: "About mini",
+  summary: "Print the completion script of a shell",
+  usage: "bash|zsh|fish",
+  flags: [],
+  positionals: { min: 1, max: 1, needs: "a shell", values: ["bash", "zsh", "fish"] },
+  examples: [
+    { command: "source <(mini completion bash)", comment: "For this shell; the same with zsh" },
+    {
+      command: "mini completion bash > /etc/bash_completion.d/mini",
+      comment: "For every bash with bash-completion",
+    },
+    {
+      command: "mini completion fish > ~/.config/fish/completions/mini.fish",
+      comment: "For every fish",
+    },
+  ],
+};
+
+/** What the completion scripts call. */
+export const complete: CommandRow = {
+  name: "__complete",
+  group: "About mini",
+  summary: "List what may stand at the end of a command line",
+  usage: "-- [WORD...]",
+  flags: [],
+  positionals: { min: 0, stopAtFirst: true },
+  hidden: true,
+};
