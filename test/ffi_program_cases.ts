@@ -200,7 +200,7 @@ const FLOW: Case[] = [
   {
     name: "an optional operation's failure is noted and passed over",
     program: () => [
-      { ...open("/nonexistent/file", 0, "open"), optional: true },
+      { ...open("/proc/nothing/file", 0, "open"), optional: true },
       op("close", [-1], "close nothing", { name: "close", optional: true }),
       exit(4),
     ],
@@ -212,22 +212,22 @@ const FLOW: Case[] = [
   },
   {
     name: "a failure ends the process with 127 and is told with its operation, index and errno",
-    program: () => [add(1, 1, "first"), open("/nonexistent/file", 0, "bad"), add(1, 1, "never"), exit(0)],
+    program: () => [add(1, 1, "first"), open("/proc/nothing/file", 0, "bad"), add(1, 1, "never"), exit(0)],
     status: 127,
     check(results) {
       const failure = results.failure();
       assertEquals([failure?.index, failure?.errno], [2, 2]); // index 0 maps the results
       assertEquals(failure?.operation, results.program[2]!);
-      assertEquals(failure?.operation.on, "/nonexistent/file");
+      assertEquals(failure?.operation.on, "/proc/nothing/file");
       assertEquals(results.of("never"), undefined);
     },
   },
   {
     name: "a failure that a jump takes is none, one that the jump does not take is",
     program: () => [
-      { ...open("/nonexistent/file", 0, "taken"), jump: { when: "=", than: -2, to: "on" } },
+      { ...open("/proc/nothing/file", 0, "taken"), jump: { when: "=", than: -2, to: "on" } },
       exit(1),
-      { ...open("/nonexistent/file", 0, "on"), jump: { when: "=", than: -13, to: "never" } },
+      { ...open("/proc/nothing/file", 0, "on"), jump: { when: "=", than: -13, to: "never" } },
       exit(2),
       { ...exit(3), name: "never" },
     ],
@@ -268,7 +268,7 @@ const FLOW: Case[] = [
     name: "a program is searched along a PATH by one execve after the other",
     program(folder) {
       Deno.writeTextFileSync(`${folder}/not-executable`, "", { mode: 0o644 });
-      const paths = ["/nonexistent/sh", `${folder}/not-executable`, "/bin/sh", "/nonexistent/too"];
+      const paths = ["/proc/nothing/sh", `${folder}/not-executable`, "/bin/sh", "/proc/nothing/too"];
       return [
         op("rt_sigprocmask", [2, new Uint8Array(8), 0, 8], "let signals in"),
         ...paths.map((path) =>
@@ -284,9 +284,9 @@ const FLOW: Case[] = [
     status: 9,
     check(results, folder) {
       assertEquals(text(`${folder}/out`), "sh \n");
-      assertEquals(results.of("/nonexistent/sh"), -2);
+      assertEquals(results.of("/proc/nothing/sh"), -2);
       assertEquals(results.of(`${folder}/not-executable`), -13);
-      assertEquals(results.of("/nonexistent/too"), undefined);
+      assertEquals(results.of("/proc/nothing/too"), undefined);
     },
   },
   {
