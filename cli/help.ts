@@ -23,7 +23,7 @@ export function overviewHelp({ groups, nouns, commands }: Table, style: Style): 
   });
   return [
     "Usage:  mini [OPTIONS] COMMAND\n",
-    "Runs containers.\n",
+    "A container runtime in one file.\n",
     ...sections,
     section("More commands", nounsOf(commands).map((noun) => [noun, nouns[noun] ?? ""]), style),
     section("Options", flagLines(withHelp(globalFlags)), style),

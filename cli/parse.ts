@@ -136,13 +136,14 @@ function inRange(flag: Flag, value: number, text: string, typed: string, see: st
 }
 
 function checkCount(args: readonly string[], positionals: Positionals, name: string, usage: string): void {
+  const command = name.replace(/^mini /, "");
   const { min, max = Infinity, needs } = positionals;
   if (args.length < min) {
-    throw new MiniError(`${name} needs ${needs ?? `at least ${count(min)}`}: ${usage}`);
+    throw new MiniError(`${command} needs ${needs ?? `at least ${count(min)}`}: ${usage}`);
   }
   if (args.length <= max) return;
-  if (max === 0) throw new MiniError(`${name} takes no arguments, not '${args[0]}': ${usage}`);
-  throw new MiniError(`${name} takes ${min === max ? "" : "at most "}${count(max)}, not ${args.length}: ${usage}`);
+  if (max === 0) throw new MiniError(`${command} takes no arguments, not '${args[0]}': ${usage}`);
+  throw new MiniError(`${command} takes ${min === max ? "" : "at most "}${count(max)}, not ${args.length}: ${usage}`);
 }
 
 function count(number: number): string {
