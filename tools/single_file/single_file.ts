@@ -1,0 +1,105 @@
+/**
+ * Makes one executable file of the `deno` executable, our JavaScript and other files. Nothing is extracted when it runs:
+ *
+ *     the deno executable, with one program header and the entry point changed
+ *     the start code and its lists (start_code.ts), in a segment of their own
+ *     the script, the embedded files, the index of both (ffi/self.ts)
+ *
+ * The module that Deno is given is a `data:` URL of one line, which reads the script from the file's end and evaluates
+ * it. (Given as a module, it would be parsed once more by Deno in search of imports: 10 ms for 250 kB.)
+ */
+import { link } from "../../ffi/machine_code.ts";
+import { encodeIndex } from "../../ffi/self.ts";
+import { Elf, SEGMENT_ALIGNMENT } from "./elf.ts";
+import { encodeLists, type Rule } from "./start_code.ts";
+import { startAarch64 } from "./start_aarch64.ts";
+import { startX86_64 } from "./start_x86_64.ts";
+
+/** What Deno itself is told; the module and the user's arguments follow. */
+const DENO_ARGS = ["deno", "run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-code-cache"];
+
+/** Variables that Deno starts with. */
+const DENO_ENV = [
+  // A folder that cannot be made: nothing is cached in the user's home, and nothing that others could write is read.
+  "DENO_DIR=/dev/null",
+  "DENO_NO_UPDATE_CHECK=1",
+  // Deno puts a program named `node` into PATH where there is none; what we start must not find it.
+  "DENO_DISABLE_NODE_SHIM=1",
+];
+
+/**
+ * The user's variables that do not reach Deno, because they would change what it does, load code or write files. Those
+ * about certificates and proxies are the user's to set.
+ */
+const RULES: Rule[] = [
+  { prefix: "DENO_CERT=", keep: true },
+  { prefix: "DENO_TLS_CA_STORE=", keep: true },
+  { prefix: "DENO_", keep: false },
+  { prefix: "NODE_EXTRA_CA_CERTS=", keep: true },
+  { prefix: "NODE_USE_ENV_PROXY=", keep: true },
+  { prefix: "NODE_", keep: false },
+  { prefix: "OTEL_", keep: false },
+];
+
+const align = (offset: number) => Math.ceil(offset / SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT;
+
+/** The module of one line. Only characters that stand for themselves in a data URL. */
+function loader(offset: number, length: number): string {
+  return "data:application/javascript," +
+    `let%20f=Deno.openSync("/proc/self/exe"),b=new%20Uint8Array(${length}),n=0,r;f.seekSync(${offset},0);` +
+    `while(n<b.length&&(r=f.readSync(b.subarray(n))))n+=r;f.close();(0,eval)(new%20TextDecoder().decode(b))`;
+}
+
+/** A classic script that does what the module did. It may use `await` and `import()`, but no import or export statements. */
+export function moduleToScript(module: string): string {
+  return `(async(importMeta)=>{"use strict";${module.replaceAll("import.meta", "importMeta")}\n})` +
+    `({url:"mini:",main:true})\n//# sourceURL=mini.js\n`;
+}
+
+/**
+ * The bytes of the one file. `deno` is the executable to build on (changed in place), `script` what it runs, `files` are
+ * embedded. Throws if it is not an executable as Deno's are.
+ */
+export function singleFile(
+  deno: Uint8Array<ArrayBuffer>,
+  script: string,
+  files: Record<string, Uint8Array<ArrayBuffer>>,
+): Blob {
+  const elf = new Elf(deno);
+  const start = [startX86_64, startAarch64].find((code) => code.elfMachine === elf.machine);
+  if (!start) throw new Error(`there is no start code for ELF machine ${elf.machine}`);
+  const code = link(start.lines, start.setDistance);
+  const address = elf.freeAddress, segmentAt = align(deno.length);
+  const lists = (module: string) =>
+    encodeLists({
+      address: address + code.length,
+      environSlot: elf.slotOf("environ", start.globDat),
+      entry: elf.entry,
+      args: [...DENO_ARGS, module],
+      env: DENO_ENV,
+      rules: RULES,
+    });
+  const content = { "mini.js": new TextEncoder().encode(script), ...files };
+  // The lists hold the loader, and the loader where the script begins: behind a page that is large enough for them.
+  const contentAt = align(segmentAt + 1);
+  const module = lists(loader(contentAt, content["mini.js"].length));
+  if (code.length + module.length > contentAt - segmentAt) throw new Error("the start code's lists are too long");
+  elf.addSegment(segmentAt, address, code.length + module.length);
+
+  const index: Record<string, [number, number]> = {};
+  let at = contentAt;
+  for (const [name, bytes] of Object.entries(content)) {
+    index[name] = [at, bytes.length];
+    at += bytes.length;
+  }
+  const zeros = (from: number, to: number) => new Uint8Array(to - from);
+  return new Blob([
+    deno,
+    zeros(deno.length, segmentAt),
+    code,
+    module,
+    zeros(segmentAt + code.length + module.length, contentAt),
+    ...Object.values(content),
+    encodeIndex(index, at),
+  ]);
+}

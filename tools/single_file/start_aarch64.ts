@@ -1,0 +1,96 @@
+/** The start code for 64-bit Arm. What it does and the lists it reads: see start_code.ts. */
+import { aarch64 } from "../../ffi/aarch64.ts";
+import type { Line } from "../../ffi/machine_code.ts";
+import type { StartCode } from "./start_code.ts";
+
+const word = (n: number) => [n & 0xff, n >>> 8 & 0xff, n >>> 16 & 0xff, n >>> 24];
+const line = (text: string, encoding: number): Line => ({ bytes: word(encoding), text });
+const named = (name: string, l: Line): Line => ({ ...l, name });
+const jump = (text: string, encoding: number, to: string): Line => ({ bytes: word(encoding), text, to });
+
+// x0 is left alone: it holds a function of the dynamic linker's that the program registers with atexit.
+// x19: the old stack, x12: the lists, x20: envp, x21: auxv, x22: the new stack, x5: where it is written, x23: envp'.
+const LINES: Line[] = [
+  line("mov x19, sp", 0x910003f3),
+  jump("adr x12,", 0x1000000c, "lists"),
+  line("add x1, x19, #0x8", 0x91002261),
+  named("arguments", line("ldr x2, [x1], #8", 0xf8408422)),
+  jump("cbnz x2,", 0xb5000002, "arguments"),
+  line("mov x20, x1", 0xaa0103f4),
+  named("environment", line("ldr x2, [x1], #8", 0xf8408422)),
+  jump("cbnz x2,", 0xb5000002, "environment"),
+  line("mov x21, x1", 0xaa0103f5),
+  named("auxiliary", line("ldp x2, x3, [x1], #16", 0xa8c10c22)),
+  jump("cbnz x2,", 0xb5000002, "auxiliary"),
+  line("ldr x2, [x12, #16]", 0xf9400982),
+  line("sub x3, x1, x19", 0xcb130023),
+  line("sub x4, x19, x3", 0xcb030264),
+  line("sub x4, x4, x2", 0xcb020084),
+  line("and x22, x4, #0xfffffffffffffff0", 0x927cec96),
+  line("add x5, x22, #0x8", 0x910022c5),
+  line("add x6, x12, #0x18", 0x91006186),
+  named("fixed", line("ldr w2, [x6], #4", 0xb84044c2)),
+  jump("cbz w2,", 0x34000002, "theirs"),
+  line("add x2, x2, x12", 0x8b0c0042),
+  line("str x2, [x5], #8", 0xf80084a2),
+  jump("b", 0x14000000, "fixed"),
+  named("theirs", line("add x1, x19, #0x8", 0x91002261)),
+  line("ldr x2, [x1], #8", 0xf8408422),
+  jump("cbz x2,", 0xb4000002, "count"),
+  named("more", line("ldr x2, [x1], #8", 0xf8408422)),
+  jump("cbz x2,", 0xb4000002, "count"),
+  line("str x2, [x5], #8", 0xf80084a2),
+  jump("b", 0x14000000, "more"),
+  named("count", line("sub x2, x5, x22", 0xcb1600a2)),
+  line("lsr x2, x2, #3", 0xd343fc42),
+  line("sub x2, x2, #0x1", 0xd1000442),
+  line("str x2, [x22]", 0xf90002c2),
+  line("str xzr, [x5], #8", 0xf80084bf),
+  line("mov x23, x5", 0xaa0503f7),
+  named("ours", line("ldr w2, [x6], #4", 0xb84044c2)),
+  jump("cbz w2,", 0x34000002, "variable"),
+  line("add x2, x2, x12", 0x8b0c0042),
+  line("str x2, [x5], #8", 0xf80084a2),
+  jump("b", 0x14000000, "ours"),
+  named("variable", line("ldr x2, [x20], #8", 0xf8408682)),
+  jump("cbz x2,", 0xb4000002, "ended"),
+  line("mov x7, x6", 0xaa0603e7),
+  named("rule", line("ldrb w8, [x7]", 0x394000e8)),
+  jump("cbz w8,", 0x34000008, "keep"),
+  line("add x9, x7, #0x2", 0x910008e9),
+  line("mov x10, x2", 0xaa0203ea),
+  line("mov w11, w8", 0x2a0803eb),
+  named("letter", line("ldrb w13, [x10], #1", 0x3840154d)),
+  line("ldrb w14, [x9], #1", 0x3840152e),
+  line("cmp w13, w14", 0x6b0e01bf),
+  jump("b.ne", 0x54000001, "other"),
+  line("sub w11, w11, #0x1", 0x5100056b),
+  jump("cbnz w11,", 0x3500000b, "letter"),
+  line("ldrb w13, [x7, #1]", 0x394004ed),
+  jump("cbz w13,", 0x3400000d, "variable"),
+  named("keep", line("str x2, [x5], #8", 0xf80084a2)),
+  jump("b", 0x14000000, "variable"),
+  named("other", line("add x7, x7, x8", 0x8b0800e7)),
+  line("add x7, x7, #0x2", 0x910008e7),
+  jump("b", 0x14000000, "rule"),
+  named("ended", line("str xzr, [x5], #8", 0xf80084bf)),
+  named("copy", line("ldp x2, x3, [x21], #16", 0xa8c10ea2)),
+  line("stp x2, x3, [x5], #16", 0xa8810ca2),
+  jump("cbnz x2,", 0xb5000002, "copy"),
+  line("ldr x2, [x12]", 0xf9400182),
+  line("ldr x2, [x2, x12]", 0xf86c6842),
+  line("str x23, [x2]", 0xf9000057),
+  line("mov sp, x22", 0x910002df),
+  line("ldr x16, [x12, #8]", 0xf9400590),
+  line("add x16, x16, x12", 0x8b0c0210),
+  line("br x16", 0xd61f0200),
+  line("nop", 0xd503201f), // the lists begin at a multiple of 8
+  { bytes: [], text: "", name: "lists" },
+];
+
+export const startAarch64: StartCode = {
+  elfMachine: 183,
+  globDat: 1025,
+  lines: LINES,
+  setDistance: aarch64.setDistance,
+};
