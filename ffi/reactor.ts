@@ -11,7 +11,8 @@ const PACKED = machine.name === "x86_64";
 const EVENT_BYTES = PACKED ? 12 : 16, DATA_AT = PACKED ? 4 : 8, MOST_EVENTS = 64;
 
 interface Waiter {
-  events: number;
+  /** Tells this wait from an earlier one for the same number, whose event may still be on its way to us. */
+  readonly id: number;
   /** Settles the promise; true: the descriptor is ready, false: waiting was given up. */
   settle: (ready: boolean) => void;
 }
@@ -22,29 +23,32 @@ class Reactor {
   readonly #wake = syscall("eventfd2", 0, EFD_CLOEXEC | EFD_NONBLOCK);
   readonly #waiters = new Map<number, Waiter>();
   #running = false;
+  #lastId = 0;
 
   constructor() {
-    this.#control(EPOLL_CTL_ADD, this.#wake, EPOLLIN);
+    this.#control(EPOLL_CTL_ADD, this.#wake, EPOLLIN, 0);
   }
 
-  #control(operation: number, fd: number, events: number): number {
+  #control(operation: number, fd: number, events: number, id: number): number {
     const event = new Uint8Array(EVENT_BYTES), view = new DataView(event.buffer);
     view.setUint32(0, events, true);
     view.setUint32(DATA_AT, fd, true);
+    view.setUint32(DATA_AT + 4, id, true);
     return trySyscall("epoll_ctl", this.#epoll, operation, fd, event);
   }
 
   wait(fd: number, events: number, signal?: AbortSignal): Promise<boolean> {
     if (signal?.aborted) return Promise.resolve(false);
     if (this.#waiters.has(fd)) throw new Error(`descriptor ${fd} is waited for already`);
-    const result = this.#control(EPOLL_CTL_ADD, fd, events);
+    const id = this.#lastId = (this.#lastId + 1) >>> 0;
+    const result = this.#control(EPOLL_CTL_ADD, fd, events, id);
     if (result === -Errno.EPERM) return Promise.resolve(true); // a regular file or folder: always ready
     if (result < 0) throw new SyscallError("epoll_ctl", -result, `descriptor ${fd}`);
     return new Promise((resolve) => {
       const abort = () => this.#finish(fd, false);
       signal?.addEventListener("abort", abort, { once: true });
       this.#waiters.set(fd, {
-        events,
+        id,
         settle: (ready) => {
           signal?.removeEventListener("abort", abort);
           resolve(ready);
@@ -58,7 +62,7 @@ class Reactor {
     const waiter = this.#waiters.get(fd);
     if (!waiter) return;
     this.#waiters.delete(fd);
-    this.#control(EPOLL_CTL_DEL, fd, 0);
+    this.#control(EPOLL_CTL_DEL, fd, 0, 0);
     waiter.settle(ready);
     if (this.#waiters.size === 0 && !ready) syscall("write", this.#wake, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]), 8);
   }
@@ -72,9 +76,9 @@ class Reactor {
       if (count === -Errno.EINTR) continue;
       if (count < 0) throw new SyscallError("epoll_pwait", -count);
       for (let i = 0; i < count; i++) {
-        const fd = view.getUint32(i * EVENT_BYTES + DATA_AT, true);
+        const at = i * EVENT_BYTES + DATA_AT, fd = view.getUint32(at, true), id = view.getUint32(at + 4, true);
         if (fd === this.#wake) syscall("read", this.#wake, new Uint8Array(8), 8);
-        else this.#finish(fd, true);
+        else if (this.#waiters.get(fd)?.id === id) this.#finish(fd, true);
       }
     }
     this.#running = false;
