@@ -39,6 +39,17 @@ export function mapResults(fd: number, operations: number): Operation {
   );
 }
 
+/** A jump's target has 16 bits. */
+const MOST_OPERATIONS = 0x10000;
+
+/** Whether nothing can be executed after the last operation: the loop does not know where the operations end. */
+function endsForGood(program: Program): boolean {
+  const last = program.at(-1);
+  if (!last) return false;
+  return last.jump?.when === "always" ||
+    ["execve", "execveat", "exit", "exit_group"].includes(last.call) && !last.optional;
+}
+
 const OPTIONAL = 1, LESS = 2, EQUAL = 4, GREATER = 8;
 const WHEN: Record<Jump["when"], number> = {
   "<": LESS,
@@ -83,6 +94,7 @@ class Cells {
       this.end += Math.ceil(size / 8) * 8 + 8; // eight more, so that a load of 64 bits may begin at the last byte
     }
     if (cell.size !== size) throw new Error(`program: cell ${name} has two sizes`);
+    if (offset < 0 || offset >= size) throw new Error(`program: cell ${name} has ${size} bytes, and none at ${offset}`);
     return cell.at + offset;
   }
 }
@@ -91,9 +103,11 @@ class Cells {
  * The ELF file of a program whose first operation is `mapResults`.
  *
  * @throws {MiniError} for a system call that the machine does not have, or a string with a NUL in it.
- * @throws {Error} for a program that is wrong in itself: an unknown name, a run-time value inside `words`.
+ * @throws {Error} for a program that is wrong in itself: an unknown name, a run-time value inside `words`, no end.
  */
 export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer> {
+  if (program.length > MOST_OPERATIONS) throw new Error(`program: more than ${MOST_OPERATIONS} operations`);
+  if (!endsForGood(program)) throw new Error("program: its last operation can be passed by");
   const index = indexByName(program);
   const indexOf = (name: string) => {
     const i = index.get(name);

@@ -72,10 +72,12 @@ function mapCode(libcCall: ReturnType<typeof openLibc>, code: Uint8Array<ArrayBu
   };
   const name = cString("mini code");
   const fd = call("memfd_create", addressOf(name), 1 /* MFD_CLOEXEC */);
-  call("write", fd, addressOf(code), code.length);
-  const address = call("mmap", 0, 4096, 5, /* PROT_READ | PROT_EXEC */ 2, /* MAP_PRIVATE */ fd, 0);
-  call("close", fd);
-  return address;
+  try {
+    call("write", fd, addressOf(code), code.length);
+    return call("mmap", 0, 4096, 5, /* PROT_READ | PROT_EXEC */ 2, /* MAP_PRIVATE */ fd, 0);
+  } finally {
+    call("close", fd);
+  }
 }
 
 const WORDS = ["i64", "i64", "i64", "i64", "i64", "i64", "i64"] as const;

@@ -17,7 +17,10 @@ export type Argument =
   | Uint8Array
   /** The address of a NULL-terminated vector of C strings, as execve takes it. */
   | readonly string[]
-  /** What the operation of that name returned. */
+  /**
+   * What the operation of that name returned. Both sides of a fork keep their results in the same place: where the other side
+   * may come to that operation too (it returns from the clone itself), take the value from a cell instead.
+   */
   | { readonly result: string }
   /** Where the result of the operation of that name is kept, for calls that read a small number through a pointer. */
   | { readonly resultAddress: string }

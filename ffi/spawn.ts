@@ -1,5 +1,7 @@
 /** Starts a program in a new process. Why a file and not a walk inside our own memory: see program.ts, elf.ts and docs. */
 import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
   CLONE_ARGS_SIZE,
   CLONE_CLEAR_SIGHAND,
   CLONE_INTO_CGROUP,
@@ -13,6 +15,9 @@ import {
   MFD_CLOEXEC,
   MFD_EXEC,
   O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_WRONLY,
   P_PIDFD,
   SIG_SETMASK,
   WEXITED,
@@ -96,6 +101,8 @@ export interface SpawnOptions {
   readonly pass?: readonly number[];
 }
 
+const F_SEAL_SIZE = 0x1 | 0x2 | 0x4; // SEAL SHRINK GROW
+
 /** Whether memfd_create knows MFD_EXEC (kernel 6.3), found out at first use. */
 let memfdExec = MFD_EXEC;
 
@@ -109,19 +116,33 @@ function sealedFile(bytes: Uint8Array<ArrayBuffer>): number {
   // vm.memfd_noexec = 2 forbids a memfd that can be executed.
   if (fd === -Errno.EACCES) return unlinkedFile(bytes);
   if (fd < 0) throw new SyscallError("memfd_create", -fd, "mini");
-  writeAll(fd, bytes);
-  syscall("fcntl", fd, F_ADD_SEALS, F_SEAL_ALL);
-  return fd;
+  return orClosed(fd, () => {
+    writeAll(fd, bytes);
+    syscall("fcntl", fd, F_ADD_SEALS, F_SEAL_ALL);
+  });
+}
+
+/** The descriptor, after `prepare`; closed if that fails. */
+function orClosed(fd: number, prepare: () => void): number {
+  try {
+    prepare();
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
 }
 
 /** The same as a file without a name under /run, opened for reading only. */
 function unlinkedFile(bytes: Uint8Array<ArrayBuffer>): number {
   const path = `/run/mini-${crypto.randomUUID()}`;
-  Deno.writeFileSync(path, bytes, { createNew: true, mode: 0o500 });
+  const writer = syscall("openat", AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o500);
   try {
-    return syscall("openat", -100, path, O_CLOEXEC);
+    writeAll(writer, bytes);
+    return syscall("openat", AT_FDCWD, path, O_CLOEXEC);
   } finally {
-    Deno.removeSync(path);
+    close(writer); // a file that is open for writing cannot be executed
+    syscall("unlinkat", AT_FDCWD, path, 0);
   }
 }
 
@@ -132,11 +153,14 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 
 /** The memfd that a program and its caller share, with every result marked as not run. */
 function sharedResults(operations: number): number {
-  const fd = syscall("memfd_create", "mini results", MFD_CLOEXEC);
-  const words = new BigInt64Array(resultsBytes(operations) / 8);
-  words.fill(NOT_RUN, RESULTS_HEADER / 8);
-  writeAll(fd, new Uint8Array(words.buffer));
-  return fd;
+  const fd = syscall("memfd_create", "mini results", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  return orClosed(fd, () => {
+    const words = new BigInt64Array(resultsBytes(operations) / 8);
+    words.fill(NOT_RUN, RESULTS_HEADER / 8);
+    writeAll(fd, new Uint8Array(words.buffer));
+    // A container that gets hold of the descriptor cannot cut the memory off below those who read and write it.
+    syscall("fcntl", fd, F_ADD_SEALS, F_SEAL_SIZE);
+  });
 }
 
 /**
@@ -176,7 +200,7 @@ function cloneAndExec(file: number, flags: bigint, cgroup: number | undefined, p
   const calls: [nr: number, ...args: (number | bigint)[]][] = [
     // The descriptors stay ours alone until this process is past the clone: no other thread's child can inherit them.
     ...pass.map((fd): [number, ...number[]] => [syscallNumber("fcntl"), fd, F_SETFD, 0]),
-    [syscallNumber("execveat"), file, place(cString("")), place(argv), nothing, 0x1000 /* AT_EMPTY_PATH */],
+    [syscallNumber("execveat"), file, place(cString("")), place(argv), nothing, AT_EMPTY_PATH],
   ];
   const operations = new BigUint64Array(calls.length * 8);
   calls.forEach((call, i) => call.forEach((value, j) => operations[i * 8 + j] = BigInt.asUintN(64, BigInt(value))));
@@ -189,28 +213,51 @@ function cloneAndExec(file: number, flags: bigint, cgroup: number | undefined, p
   args[4] = 17n; // exit_signal: SIGCHLD
   args[10] = BigInt(cgroup ?? 0);
   const all = new BigUint64Array([0xffffffff_ffffffffn]), before = new BigUint64Array(1);
+  keepExitStatuses();
   syscall("rt_sigprocmask", SIG_SETMASK, all, before, 8);
-  const pid = Number(
-    snippets().spawn.call(
-      args as unknown as Uint8Array<ArrayBuffer>,
-      BigInt(CLONE_ARGS_SIZE),
-      operations as unknown as Uint8Array<ArrayBuffer>,
-      addressOf(results) + 64n,
-    ),
-  );
-  syscall("rt_sigprocmask", SIG_SETMASK, before, null, 8);
+  let pid: number;
+  try {
+    pid = Number(
+      snippets().spawn.call(
+        args as unknown as Uint8Array<ArrayBuffer>,
+        BigInt(CLONE_ARGS_SIZE),
+        operations as unknown as Uint8Array<ArrayBuffer>,
+        addressOf(results) + 64n,
+      ),
+    );
+  } finally {
+    syscall("rt_sigprocmask", SIG_SETMASK, before, null, 8);
+  }
   keep.length = 0;
   if (pid < 0) throw new SyscallError("clone3", -pid);
   if (results[7] !== 0n) {
     const index = Number(results[7]) - 1, errno = -Number(results[8 + index]);
-    waitForExit(pidfd[0]!);
-    close(pidfd[0]!);
+    try {
+      waitForExit(pidfd[0]!);
+    } finally {
+      close(pidfd[0]!);
+    }
     if (errno === Errno.EACCES) {
       throw new MiniError("the kernel refuses to execute mini's own program: /run may be mounted noexec", undefined);
     }
-    throw new SyscallError(index === calls.length - 1 ? "execveat" : "fcntl", errno, "mini's own program");
+    if (index < pass.length) throw new SyscallError("fcntl", errno, `descriptor ${pass[index]}`);
+    throw new SyscallError("execveat", errno, "mini's own program");
   }
   return { pid, pidfd: pidfd[0]! };
+}
+
+let exitStatusesKept = false;
+/**
+ * Whoever started us may have set SIGCHLD to be ignored, which execve(2) hands down: the kernel would then reap our children
+ * by itself, and nobody would learn how they ended (wait(2)). Set it to its default; a handler stays.
+ */
+function keepExitStatuses(): void {
+  if (exitStatusesKept) return;
+  const SIGCHLD = 17, SIG_IGN = 1n;
+  const action = new BigUint64Array(4); // handler, flags, restorer, mask
+  syscall("rt_sigaction", SIGCHLD, null, action, 8);
+  if (action[0] === SIG_IGN) syscall("rt_sigaction", SIGCHLD, new BigUint64Array(4), null, 8);
+  exitStatusesKept = true;
 }
 
 /** How a process ended. */
