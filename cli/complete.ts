@@ -38,7 +38,7 @@ export async function complete(
   const current = words.at(-1) ?? "";
   const previous = words.slice(0, -1);
   const place = locate(previous, current, table);
-  const offered = typeof place === "string" ? await named(place, previous, table, providers, environment) : place;
+  const offered = typeof place === "string" ? await named(place, previous, providers, environment) : place;
   // After `--pull=` the candidates are those of the value, and the whole word is replaced.
   const prefix = isAssignment(current) ? current.slice(0, current.indexOf("=") + 1) : "";
   const candidates = offered.candidates
@@ -65,10 +65,9 @@ function locate(previous: readonly string[], current: string, table: Pick<Table,
   const rest = line.args.slice(twoWords ? 2 : 1);
   const { place, args, given } = read(rest, current, withHelp(command.flags), command.positionals.stopAtFirst);
   if (place) return place;
-  if (command.positionals.complete?.[args.length] === "command") {
-    return args.length === 0 ? topLevel(table) : verbs(args[0]!, commands);
-  }
-  return positional(command, args.length, given);
+  const kind = positional(command, args.length, given);
+  if (kind !== "command") return kind;
+  return args.length === 0 ? topLevel(table) : verbs(args[0]!, commands);
 }
 
 function positional({ positionals }: Command, index: number, given: ReadonlySet<string>): Place {
@@ -134,12 +133,10 @@ function verbs(noun: string, commands: readonly Command[]): Offer {
 async function named(
   kind: Completion,
   previous: readonly string[],
-  table: Pick<Table, "commands" | "nouns">,
   providers: Providers,
   environment: (name: string) => string | undefined,
 ): Promise<Offer> {
   if (kind === "file" || kind === "directory") return { candidates: [], paths: kind };
-  if (kind === "command") return topLevel(table);
   try {
     const { globals } = splitGlobals(previous, environment);
     const values = await providers[kind]?.(globals) ?? [];

@@ -56,7 +56,7 @@ export function commandHelp(command: CommandRow, name: string, style: Style): st
   const examples = (command.examples ?? []).map(({ command, comment }): Line => [command, comment]);
   return [
     `Usage:  mini ${name} ${command.usage}`.trimEnd() + "\n",
-    `${command.summary}\n`,
+    wrap(command.summary, style.width).map((line) => `${line}\n`).join(""),
     aliases && `${heading("Aliases", style)}\n${wrap(aliases, style.width - 2).map((line) => `  ${line}\n`).join("")}`,
     ...sections,
     section("Examples", examples, style),

@@ -100,13 +100,19 @@ function index(value: Value, ...keys: Value[]): Value {
         throw new MiniError(`the template asks for item ${at} of a list that has ${value.length}`);
       }
       value = value[at];
-    } else if (value instanceof Map) value = value.get(text(key, "index")) ?? "";
-    else if (typeof value === "object" && value !== null) {
-      const name = text(key, "index");
-      value = Object.hasOwn(value, name) ? (value as Record<string, Value>)[name] : "";
+    } else if (typeof value === "object" && value !== null) {
+      value = item(value, text(key, "index"));
     } else throw new MiniError(`the template function index takes a list or a table, not ${describe(value)}`);
   }
   return value;
+}
+
+/** A value of a table by key. What is missing in a table of texts is an empty text, as in Go; elsewhere no value. */
+function item(table: object, key: string): Value {
+  const all = entries(table);
+  const found = all.find(([name]) => name === key);
+  if (found) return found[1];
+  return all.every(([, value]) => typeof value === "string") ? "" : undefined;
 }
 
 function slice(value: Value, from: Value = 0, to?: Value): Value {
@@ -180,7 +186,7 @@ function formatVerb(verb: string, value: Value, precision: string | undefined, d
 }
 
 function title(value: Value): string {
-  return text(value, "title").replace(/(^|[^\p{L}\p{N}_'])(\p{L})/gu, (_, before, letter) => {
+  return text(value, "title").replace(/(^|[^\p{L}\p{N}_])(\p{L})/gu, (_, before, letter) => {
     return before + letter.toUpperCase();
   });
 }

@@ -43,7 +43,7 @@ interface Token {
 }
 
 const TOKEN =
-  /(\s*)(?:"((?:\\.|[^"\\\n])*)"|`([^`]*)`|([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|\.([\p{L}_][\p{L}\p{N}_]*)|(\.)|\$([\p{L}\p{N}_]*)|([\p{L}_][\p{L}\p{N}_]*)|(:=|[=|(),]))/uy;
+  /(\s*)(?:"((?:\\.|[^"\\\n])*)"|`([^`]*)`|([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\p{L}\p{N}_])|\.([\p{L}_][\p{L}\p{N}_]*)|(\.)|\$([\p{L}\p{N}_]*)|([\p{L}_][\p{L}\p{N}_]*)|(:=|[=|(),]))/uy;
 const END = /\s*(?:\s-)?}}/y;
 
 /** How deep a template may nest, so that none can exhaust the stack. */
@@ -79,7 +79,8 @@ class Parser {
   }
 
   #error(what: string): MiniError {
-    return new MiniError(`the template '${this.#template}' is wrong near character ${this.#at}: ${what}`);
+    const shown = this.#template.length > 80 ? `${this.#template.slice(0, 80)}...` : this.#template;
+    return new MiniError(`the template '${shown}' is wrong near character ${this.#at}: ${what}`);
   }
 
   /** Reads up to the `{{end}}` or `{{else}}` of the surrounding action, or to the end of the template. */
@@ -162,7 +163,7 @@ class Parser {
 
   #unquote(quoted: string): string {
     const simple: Record<string, string> = { n: "\n", t: "\t", r: "\r", '"': '"', "\\": "\\", a: "\x07", b: "\b" };
-    return quoted.replace(/\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|(.))/g, (escape, x, u, letter) => {
+    return quoted.replace(/\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|(.))/gu, (escape, x, u, letter) => {
       if (x ?? u) return String.fromCharCode(parseInt(x ?? u, 16));
       const character = simple[letter];
       if (character === undefined) throw this.#error(`${escape} is not understood`);

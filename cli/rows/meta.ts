@@ -27,7 +27,7 @@ export const help: CommandRow = {
   summary: "Show help for a command",
   usage: "[COMMAND]",
   flags: [],
-  positionals: { min: 0, max: 2, complete: ["command"] },
+  positionals: { min: 0, max: 2, complete: ["command"], repeat: true },
 };
 
 /** `mini completion` without its implementation. */

@@ -1,0 +1,28 @@
+import { assertEquals } from "@std/assert";
+import { layTable, printable, write } from "./output.ts";
+
+Deno.test("write writes everything, however little is taken at once", () => {
+  const taken: number[] = [];
+  write("héllo", {
+    writeSync(bytes) {
+      const some = bytes.subarray(0, 4);
+      taken.push(...some);
+      return some.length;
+    },
+  });
+  assertEquals(new TextDecoder().decode(new Uint8Array(taken)), "héllo");
+});
+
+Deno.test("printable shows control characters and leaves the rest alone", () => {
+  assertEquals(printable("plain é 漢 🐳"), "plain é 漢 🐳");
+  assertEquals(printable("a\nb\tc\x1b[31m\x7f\x9b\u202e"), "a\\nb\\tc\\x1b[31m\\x7f\\x9b\\u202e");
+});
+
+Deno.test("columns are at least 10 wide and 3 spaces apart, the last one as it is", () => {
+  assertEquals(
+    layTable([["A", "LONG HEADING", "C"], ["1", "x", ""]]),
+    "A         LONG HEADING   C\n1         x              \n",
+  );
+  assertEquals(layTable([["only"]]), "only\n");
+  assertEquals(layTable([]), "");
+});
