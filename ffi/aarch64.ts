@@ -112,11 +112,9 @@ export const aarch64: Machine = {
   setDistance(bytes, distance) {
     const encoding = new DataView(new Uint8Array(bytes).buffer).getUint32(0, true), steps = distance / 4;
     const kind = encoding >>> 24;
-    const field = kind === 0x14
-      ? steps & 0x3ffffff
-      : kind === 0x36 || kind === 0x37
-      ? (steps & 0x3fff) << 5
-      : (steps & 0x7ffff) << 5;
-    bytes.splice(0, 4, ...word(encoding | field));
+    const bits = kind === 0x14 ? 26 : kind === 0x36 || kind === 0x37 ? 14 : 19;
+    if (Math.abs(steps + 0.5) > 2 ** (bits - 1)) throw new Error(`machine code: a jump cannot go ${distance} bytes`);
+    const field = steps & (2 ** bits - 1);
+    bytes.splice(0, 4, ...word(encoding | (bits === 26 ? field : field << 5)));
   },
 };
