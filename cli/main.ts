@@ -72,7 +72,7 @@ export function report(error: unknown, status: number, debug: boolean): number {
   const stack = debug || !expected ? stackOf(error) : "";
   const text = expected
     ? `mini: ${message}\n${stack}`
-    : `mini: internal error: ${message}\n${stack}This is a defect of mini ${versionLine().trim()}; please report it.\n`;
+    : `mini: internal error: ${message}\n${stack}This is a defect of ${versionLine().trim()}: please report it.\n`;
   try {
     write(text, Deno.stderr);
   } catch {

@@ -1,15 +1,38 @@
 /** Writing to standard output and standard error, and Docker's tables. */
 
+import { MiniError } from "../ffi/errors.ts";
+
 const encoder = new TextEncoder();
+
+/** Where text is written: Deno's standard output and error. */
+export interface Writer {
+  writeSync(bytes: Uint8Array): number;
+}
+
+/** How long to wait for a reader, in milliseconds, where a descriptor is set to fail instead of waiting itself. */
+const PAUSE = 2;
 
 /**
  * Writes all of the text to standard output (or error) before it returns.
  *
  * @throws {Deno.errors.BrokenPipe} when nobody reads any more; the command line ends quietly on it
+ * @throws {MiniError} when it cannot be written for another reason, such as a full disk
  */
-export function write(text: string, to: { writeSync(bytes: Uint8Array): number } = Deno.stdout): void {
+export function write(text: string, to: Writer = Deno.stdout): void {
   let bytes = encoder.encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(to.writeSync(bytes));
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(to.writeSync(bytes));
+    } catch (error) {
+      // The other end of a pipe is shared, and whoever shares it may have set O_NONBLOCK.
+      if (error instanceof Deno.errors.WouldBlock) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
+      else if (error instanceof Deno.errors.BrokenPipe || !(error instanceof Error)) throw error;
+      else {
+        const reason = error.message.replace(/ \(os error \d+\)$/, "");
+        throw new MiniError(`the output cannot be written: ${reason}`, undefined, { cause: error });
+      }
+    }
+  }
 }
 
 /**

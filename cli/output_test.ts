@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { MiniError } from "../ffi/errors.ts";
 import { layTable, printable, write } from "./output.ts";
 
 Deno.test("write writes everything, however little is taken at once", () => {
@@ -11,6 +12,33 @@ Deno.test("write writes everything, however little is taken at once", () => {
     },
   });
   assertEquals(new TextDecoder().decode(new Uint8Array(taken)), "héllo");
+});
+
+Deno.test("write waits for a reader where the descriptor does not", () => {
+  let text = "";
+  let busy = 2;
+  write("hello", {
+    writeSync(bytes) {
+      if (busy-- > 0) throw new Deno.errors.WouldBlock("Resource temporarily unavailable (os error 11)");
+      text += new TextDecoder().decode(bytes);
+      return bytes.length;
+    },
+  });
+  assertEquals(text, "hello");
+});
+
+Deno.test("write tells a full disk in a sentence and leaves a broken pipe to the command line", () => {
+  const failing = (error: Error) => ({
+    writeSync(): number {
+      throw error;
+    },
+  });
+  assertThrows(
+    () => write("x", failing(new Error("No space left on device (os error 28)"))),
+    MiniError,
+    "the output cannot be written: No space left on device",
+  );
+  assertThrows(() => write("x", failing(new Deno.errors.BrokenPipe("gone"))), Deno.errors.BrokenPipe);
 });
 
 Deno.test("printable shows control characters and leaves the rest alone", () => {

@@ -10,7 +10,7 @@ function __mini_complete
                 set -l prefix (string match -r '^--[^=]+=' -- $current)
                 set -l path (string replace -r '^--[^=]+=' '' -- $current)
                 for file in (if test $line = :file; __fish_complete_path $path; else; __fish_complete_directories $path; end)
-                    echo $prefix$file
+                    echo "$prefix$file"
                 end
             case '*'
                 echo $line

@@ -1,0 +1,90 @@
+/** The frame of the command line as a shell sees it: output, exit statuses, closed and broken descriptors. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { miniCommand } from "./mini_command.ts";
+
+/** Runs a line of bash with `mini` in PATH. */
+async function bash(line: string): Promise<{ status: number; stdout: string; stderr: string }> {
+  using mini = miniCommand();
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-c", line],
+    env: mini.environment,
+    clearEnv: true,
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+Deno.test("mini alone, --help, -h and help print the same and succeed", async () => {
+  const { stdout, status } = await bash("mini");
+  assertEquals(status, 0);
+  assertStringIncludes(stdout, "Usage:  mini [OPTIONS] COMMAND\n");
+  for (const line of ["mini --help", "mini -h", "mini help", "mini --debug"]) {
+    assertEquals(await bash(line), { status: 0, stdout, stderr: "" });
+  }
+});
+
+Deno.test("mini COMMAND --help and mini help COMMAND print the same", async () => {
+  const { stdout } = await bash("mini help version");
+  assertStringIncludes(stdout, "Usage:  mini version [OPTIONS]\n");
+  assertEquals(await bash("mini version --help"), { status: 0, stdout, stderr: "" });
+});
+
+Deno.test("output that is no terminal has no colours", async () => {
+  assert(!(await bash("mini --help")).stdout.includes("\x1b"));
+});
+
+Deno.test("the version is one line", async () => {
+  for (const line of ["mini --version", "mini -v", "mini --debug --version"]) {
+    const { stdout, stderr, status } = await bash(line);
+    assert(/^mini version \d+\.\d+\.\d+(, build \w+)?\n$/.test(stdout), stdout);
+    assertEquals({ stderr, status }, { stderr: "", status: 0 });
+  }
+});
+
+Deno.test("a wrong command line is one sentence on standard error and status 1", async () => {
+  const sentences: Record<string, string> = {
+    "mini versoin": "mini: unknown command 'versoin', did you mean 'version'? See 'mini --help'\n",
+    "mini version --formt x": "mini: unknown flag --formt, did you mean --format? See 'mini version --help'\n",
+    "mini version x": "mini: version takes no arguments, not 'x': mini version [OPTIONS]\n",
+    "mini version --format '{{.Versio}}'":
+      "mini: the template asks for .Versio, which does not exist, did you mean .Version?\n",
+    "mini completion": "mini: completion needs a shell: mini completion bash|zsh|fish\n",
+    "mini $'a\\e[31m\\nb'": "mini: unknown command 'a\\x1b[31m\\nb'. See 'mini --help'\n",
+    "mini --root= version": "mini: --root needs a folder, not an empty value. See 'mini --help'\n",
+  };
+  for (const [line, stderr] of Object.entries(sentences)) {
+    assertEquals(await bash(line), { status: 1, stdout: "", stderr });
+  }
+});
+
+Deno.test("--debug adds where a failure came from", async () => {
+  const { stderr } = await bash("mini --debug versoin");
+  assertStringIncludes(stderr, "mini: unknown command 'versoin'");
+  assertStringIncludes(stderr, "\n    at findCommand ");
+});
+
+Deno.test("a reader that goes away ends it quietly as SIGPIPE would", async () => {
+  for (const command of ["mini --help", "mini --version", "mini completion bash"]) {
+    const { stdout, stderr } = await bash(`{ sleep 0.1; ${command}; } | true; echo "\${PIPESTATUS[0]}"`);
+    assertEquals({ stdout, stderr }, { stdout: "141\n", stderr: "" }, command);
+  }
+});
+
+Deno.test("closed descriptors are no crash", async () => {
+  for (const closed of ["<&-", ">&-", "<&- >&-", "<&- >&- 2>&-"]) {
+    assertEquals((await bash(`mini --help ${closed}`)).stderr, "", closed);
+    assertEquals((await bash(`mini --help ${closed}`)).status, 0, closed);
+    assertEquals((await bash(`mini versoin ${closed}`)).status, 1, closed);
+  }
+});
+
+Deno.test("a full disk is told, and where it cannot be told it is still the status", async () => {
+  const { status, stderr } = await bash("mini --help >/dev/full");
+  assertEquals({ status, stderr }, {
+    status: 1,
+    stderr: "mini: the output cannot be written: No space left on device\n",
+  });
+  assertEquals(await bash("mini versoin 2>/dev/full"), { status: 1, stdout: "", stderr: "" });
+});
