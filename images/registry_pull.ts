@@ -65,6 +65,18 @@ export class PullSource {
     );
   }
 
+  /** Where the last answer came from, for sentences. */
+  get current(): string {
+    return this.#endpoints[0]!.name;
+  }
+
+  /** Passes over the place that the last answer came from; false when there is no other left. */
+  distrust(): boolean {
+    if (this.#endpoints.length < 2) return false;
+    this.#endpoints = this.#endpoints.slice(1);
+    return true;
+  }
+
   /** Asks each place in turn; the last one's transient troubles are waited out, a mirror's only briefly. */
   async #firstOf<T>(
     doing: string,
@@ -87,7 +99,7 @@ export class PullSource {
     }
     if (failures.length === 1) throw failures[0]![1];
     // The registry's own word decides what kind of failure it was; it stands last.
-    const final = failures.find(([endpoint]) => !endpoint.mirror)![1];
+    const final = (failures.find(([endpoint]) => !endpoint.mirror) ?? failures.at(-1)!)[1];
     const words = failures.map(([endpoint, error]) => {
       const reason = error.message.replace(`cannot ${doing}: `, "");
       return reason.startsWith(endpoint.name) ? reason : `${endpoint.name}: ${reason}`;

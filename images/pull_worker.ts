@@ -1,0 +1,144 @@
+/**
+ * What runs in a worker of a pull: unpacks one layer after another, each while its blob is still being written by the
+ * main isolate. The blob's own file is what lies between the two: its bytes are read from the page cache, and the network
+ * never waits for the unpacking nor fills the memory.
+ */
+import { SyscallError } from "../ffi/errors.ts";
+import { Store } from "./store.ts";
+
+/** The name of such a worker: the program's main module sees from it what it is to do. */
+export const WORKER_NAME = "mini-unpack";
+
+/** A layer to unpack. */
+export interface UnpackJob {
+  /** The store's root. */
+  readonly root: string;
+  readonly diffID: string;
+  readonly blobDigest: string;
+  /** Bytes of the blob. */
+  readonly size: number;
+  /** Where the blob is being written; undefined when it is whole and in its place. */
+  readonly partial: string | undefined;
+  /** How many bytes of it there are already. */
+  readonly available: number;
+}
+
+/** From the main isolate. */
+export type ToWorker =
+  | { readonly type: "unpack"; readonly job: UnpackJob }
+  /** So many bytes of the blob are there now. */
+  | { readonly type: "available"; readonly bytes: number }
+  /** The rest will not come; the layer is to be given up. */
+  | { readonly type: "stop" };
+
+/** To the main isolate. */
+export type FromWorker =
+  /** The module has been loaded and listens. */
+  | { readonly type: "ready" }
+  /** So many bytes of the blob have been unpacked. */
+  | { readonly type: "unpacked"; readonly bytes: number }
+  | { readonly type: "done" }
+  | { readonly type: "failed"; readonly error: PortableError };
+
+/** An error in the form that passes from one isolate to another. */
+export interface PortableError {
+  readonly kind: "syscall" | "mini" | "defect";
+  readonly message: string;
+  readonly stack?: string | undefined;
+  readonly syscall?: { readonly name: string; readonly errno: number; readonly path?: string | undefined };
+}
+
+/** After so many bytes the main isolate is told how far the unpacking is. */
+const REPORT_BYTES = 1 << 20;
+const CHUNK_BYTES = 256 * 1024;
+
+/** Serves jobs until the worker is terminated. To be called in a worker, once. */
+export function serve(): void {
+  const scope = globalThis as unknown as {
+    onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+    postMessage(message: FromWorker): void;
+  };
+  let growth: Growth | undefined;
+  scope.onmessage = ({ data }) => {
+    if (data.type === "available") return growth?.reach(data.bytes);
+    if (data.type === "stop") return growth?.stop();
+    const current = growth = new Growth(data.job.available);
+    unpackJob(data.job, current, (bytes) => scope.postMessage({ type: "unpacked", bytes })).then(
+      () => scope.postMessage({ type: "done" }),
+      (error) => scope.postMessage({ type: "failed", error: toPortable(error) }),
+    );
+  };
+  scope.postMessage({ type: "ready" });
+}
+
+/** Unpacks one layer in this isolate. */
+export async function unpackJob(job: UnpackJob, growth: Growth, report: (bytes: number) => void): Promise<void> {
+  const store = new Store(job.root);
+  if (job.partial === undefined) {
+    await store.layers.unpackBlob(job.diffID, job.blobDigest, { signal: growth.signal });
+  } else {
+    await store.layers.unpack(job.diffID, follow(store, job, growth, report), { signal: growth.signal });
+  }
+}
+
+/** The bytes of a file that grows, to its end. */
+async function* follow(store: Store, job: UnpackJob, growth: Growth, report: (bytes: number) => void) {
+  using file = openGrowing(job.partial!, store.blobs.path(job.blobDigest));
+  let position = 0, reported = 0;
+  while (position < job.size) {
+    if (growth.bytes === position) await growth.beyond(position);
+    growth.signal.throwIfAborted();
+    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, growth.bytes - position));
+    const count = file.readSync(buffer);
+    if (count === null) throw new Error(`${job.partial} is shorter than what was written to it`);
+    position += count;
+    yield buffer.subarray(0, count);
+    if (position - reported >= REPORT_BYTES) report(reported = position);
+  }
+}
+
+/** Opens the blob on its way, or in its place if it has just arrived there. */
+function openGrowing(partial: string, whole: string): Deno.FsFile {
+  try {
+    return Deno.openSync(partial);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return Deno.openSync(whole);
+  }
+}
+
+/** How many bytes of a file are there, as one side tells the other. */
+export class Growth {
+  readonly #controller = new AbortController();
+  #wake: () => void = () => {};
+  constructor(public bytes: number) {}
+  /** Aborted when the rest will not come. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+  reach(bytes: number): void {
+    this.bytes = bytes;
+    this.#wake();
+  }
+  stop(): void {
+    this.#controller.abort(new Error("the download of this layer was given up"));
+    this.#wake();
+  }
+  /** Resolves when there are more bytes than `position`, or there will be none. */
+  async beyond(position: number): Promise<void> {
+    while (this.bytes <= position && !this.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
+  }
+}
+
+function toPortable(error: unknown): PortableError {
+  if (error instanceof SyscallError) {
+    const { syscall: name, errno, path, message } = error;
+    return { kind: "syscall", message, syscall: { name, errno, path } };
+  }
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  return { kind: name === "MiniError" ? "mini" : "defect", message, stack };
+}
