@@ -11,7 +11,6 @@ export const groups: readonly string[] = [
   "Run containers",
   "Look",
   "Images",
-  "System",
   "About mini",
 ];
 

@@ -1,7 +1,7 @@
 /** The frame of the command line as a shell sees it: output, exit statuses, closed and broken descriptors. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { miniCommand } from "./mini_command.ts";
+import { isInstalled, miniCommand } from "./mini_command.ts";
 
 /** Runs a line of bash with `mini` in PATH. */
 async function bash(line: string): Promise<{ status: number; stdout: string; stderr: string }> {
@@ -33,6 +33,21 @@ Deno.test("mini COMMAND --help and mini help COMMAND print the same", async () =
 
 Deno.test("output that is no terminal has no colours", async () => {
   assert(!(await bash("mini --help")).stdout.includes("\x1b"));
+});
+
+Deno.test({
+  name: "on a terminal headings are bold and lines fit, without NO_COLOR",
+  ignore: !isInstalled("script"),
+  fn: async () => {
+    const onTerminal = async (variables: string) => {
+      return (await bash(`script -qec 'stty cols 50; ${variables} mini --help' /dev/null`)).stdout;
+    };
+    const coloured = await onTerminal("");
+    assertStringIncludes(coloured, "\x1b[1mOptions:\x1b[0m");
+    for (const line of coloured.split("\r\n")) assert(line.includes("mini ") || line.length <= 50, line);
+    assert(!(await onTerminal("NO_COLOR=1")).includes("\x1b"));
+    assert(!(await onTerminal("TERM=dumb")).includes("\x1b"));
+  },
 });
 
 Deno.test("the version is one line", async () => {
@@ -87,4 +102,52 @@ Deno.test("a full disk is told, and where it cannot be told it is still the stat
     stderr: "mini: the output cannot be written: No space left on device\n",
   });
   assertEquals(await bash("mini versoin 2>/dev/full"), { status: 1, stdout: "", stderr: "" });
+});
+
+/** What the command line makes of a failure: the status, then standard error. */
+async function reported(statement: string): Promise<string> {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--quiet",
+      `import { main, report } from "${new URL("../cli/main.ts", import.meta.url)}";
+       import { MiniError, SyscallError } from "${new URL("../ffi/errors.ts", import.meta.url)}";
+       ${statement}`,
+    ],
+    stdin: "null",
+  }).output();
+  return `${code} ${new TextDecoder().decode(stderr)}`;
+}
+
+Deno.test("expected failures are one sentence with their own status or the command's", async () => {
+  assertEquals(
+    await reported(`Deno.exit(report(new MiniError("no such image"), 125, false))`),
+    "125 mini: no such image\n",
+  );
+  assertEquals(
+    await reported(`Deno.exit(report(new MiniError("not found", 127), 125, false))`),
+    "127 mini: not found\n",
+  );
+  assertEquals(
+    await reported(`Deno.exit(report(new SyscallError("mount", 1, "/proc"), 125, false))`),
+    "125 mini: mount /proc: operation not permitted (EPERM)\n",
+  );
+});
+
+Deno.test("anything else is an internal error with its stack", async () => {
+  const text = await reported(`Deno.exit(report(new TypeError("x is undefined"), 1, false))`);
+  assert(
+    /^1 mini: internal error: x is undefined\n( +at .*\n)+This is a defect of mini version .*: please report it.\n$/
+      .test(text),
+    text,
+  );
+});
+
+Deno.test("a failure that nobody waits for is told as well", async () => {
+  const text = await reported(`
+    await main(["--version"]);
+    Promise.reject(new Error("stray"));
+    await new Promise((done) => setTimeout(done, 5000));
+  `);
+  assertStringIncludes(text, "1 mini: internal error: stray\n");
 });

@@ -1,0 +1,63 @@
+/** The commands about containers that exist, without their implementations. */
+
+import type { CommandRow } from "../command.ts";
+
+/** `mini ps`. */
+export const ps: CommandRow = {
+  name: "ps",
+  aliases: ["container ls", "container list", "container ps"],
+  group: "Look",
+  summary: "List containers",
+  usage: "[OPTIONS]",
+  flags: [
+    { name: "all", short: "a", kind: "boolean", description: "Show also containers that do not run" },
+    {
+      name: "format",
+      kind: "string",
+      values: ["json", "table"],
+      description: 'Print with a Go template, "table TEMPLATE", "table" or "json"',
+    },
+    { name: "no-trunc", kind: "boolean", description: "Shorten nothing" },
+    { name: "quiet", short: "q", kind: "boolean", description: "Print only IDs" },
+  ],
+  positionals: { min: 0, max: 0 },
+  examples: [
+    { command: "mini ps -a", comment: "Every container" },
+    { command: "mini ps --format '{{.Names}}: {{.Status}}'", comment: "What you want to know of each" },
+  ],
+};
+
+/** `mini rm`. */
+export const rm: CommandRow = {
+  name: "rm",
+  aliases: ["container rm", "container remove"],
+  group: "Run containers",
+  summary: "Remove containers",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: [
+    { name: "force", short: "f", kind: "boolean", description: "Kill what runs, and pass over what does not exist" },
+  ],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+};
+
+/** `mini inspect`. */
+export const inspect: CommandRow = {
+  name: "inspect",
+  aliases: ["container inspect"],
+  group: "Look",
+  summary: "Show everything about containers",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: [
+    {
+      name: "format",
+      short: "f",
+      kind: "string",
+      values: ["json"],
+      description: 'Print with a Go template, or "json"',
+    },
+  ],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [
+    { command: "mini inspect -f '{{.State.Pid}}' web", comment: "One fact" },
+  ],
+};
