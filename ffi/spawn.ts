@@ -1,16 +1,9 @@
 /** Starts a program in a new process. Why a file and not a walk inside our own memory: see program.ts, elf.ts and docs. */
+import { cloneAndExec } from "./clone_and_exec.ts";
 import {
-  AT_EMPTY_PATH,
   AT_FDCWD,
-  CLONE_ARGS_SIZE,
-  CLONE_CLEAR_SIGHAND,
-  CLONE_INTO_CGROUP,
-  CLONE_PIDFD,
-  CLONE_VFORK,
-  CLONE_VM,
   F_ADD_SEALS,
   F_SEAL_ALL,
-  F_SETFD,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
   MFD_EXEC,
@@ -18,14 +11,13 @@ import {
   O_CREAT,
   O_EXCL,
   O_WRONLY,
-  P_PIDFD,
-  SIG_SETMASK,
-  WEXITED,
 } from "./constants.ts";
 import { elf, mapResults, NOT_RUN, RESULTS_HEADER, resultsBytes } from "./elf.ts";
-import { Errno, MiniError, SyscallError } from "./errors.ts";
-import { addressOf, close, cString, machine, snippets, syscall, syscallNumber, trySyscall } from "./kernel.ts";
+import { Errno, SyscallError } from "./errors.ts";
+import { close, machine, syscall, trySyscall } from "./kernel.ts";
 import type { Argument, Operation, Program } from "./program.ts";
+
+export { type ExitStatus, exitStatus, shellStatus, waitForExit } from "./exit_status.ts";
 
 /** What became of a program, read from the memory that it shares with us. */
 export interface Failure {
@@ -97,7 +89,7 @@ export interface SpawnOptions {
   readonly flags?: bigint;
   /** A descriptor of the cgroup v2 folder that the process is born in. */
   readonly cgroup?: number | undefined;
-  /** Descriptors of ours that the program uses under their own numbers. 0, 1 and 2 are always passed. */
+  /** Descriptors of ours that the program uses under their own numbers. 0, 1 and 2 are always passed, all others never. */
   readonly pass?: readonly number[];
 }
 
@@ -168,7 +160,7 @@ function sharedResults(operations: number): number {
  *
  * The new process is made by clone3 with CLONE_VM and CLONE_VFORK: no page table is copied, and this thread stands still until
  * the process has left our memory by execveat. All signals are blocked around it, and in the process: the program unblocks
- * them when it is ready. A program's last operation is to see the process out, by execve or exit_group.
+ * them when it is ready. None of them is ignored or handled. A program's last operation is to see the process out, by execve or exit_group.
  *
  * @throws {SyscallError} when the process cannot be made (the errors of clone(2)); nothing is left behind then.
  */
@@ -186,101 +178,6 @@ export function spawn(program: Program, options: SpawnOptions = {}): Spawned {
   } finally {
     if (file >= 0) close(file);
   }
-}
-
-/** The trampoline: clone3, and in the child a few operations inside our own memory, the last of them execveat. */
-function cloneAndExec(file: number, flags: bigint, cgroup: number | undefined, pass: number[]) {
-  const keep: Uint8Array[] = [];
-  const place = (bytes: Uint8Array<ArrayBuffer>) => {
-    keep.push(bytes);
-    return addressOf(bytes);
-  };
-  const nothing = place(new Uint8Array(8));
-  const argv = new Uint8Array(new BigUint64Array([place(cString("mini")), 0n]).buffer);
-  const calls: [nr: number, ...args: (number | bigint)[]][] = [
-    // The descriptors stay ours alone until this process is past the clone: no other thread's child can inherit them.
-    ...pass.map((fd): [number, ...number[]] => [syscallNumber("fcntl"), fd, F_SETFD, 0]),
-    [syscallNumber("execveat"), file, place(cString("")), place(argv), nothing, AT_EMPTY_PATH],
-  ];
-  const operations = new BigUint64Array(calls.length * 8);
-  calls.forEach((call, i) => call.forEach((value, j) => operations[i * 8 + j] = BigInt.asUintN(64, BigInt(value))));
-  const results = new BigInt64Array(8 + calls.length);
-  const pidfd = new Int32Array(1);
-  const args = new BigUint64Array(CLONE_ARGS_SIZE / 8);
-  args[0] = flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
-    (cgroup === undefined ? 0n : CLONE_INTO_CGROUP);
-  args[1] = addressOf(pidfd);
-  args[4] = 17n; // exit_signal: SIGCHLD
-  args[10] = BigInt(cgroup ?? 0);
-  const all = new BigUint64Array([0xffffffff_ffffffffn]), before = new BigUint64Array(1);
-  keepExitStatuses();
-  syscall("rt_sigprocmask", SIG_SETMASK, all, before, 8);
-  let pid: number;
-  try {
-    pid = Number(
-      snippets().spawn.call(
-        args as unknown as Uint8Array<ArrayBuffer>,
-        BigInt(CLONE_ARGS_SIZE),
-        operations as unknown as Uint8Array<ArrayBuffer>,
-        addressOf(results) + 64n,
-      ),
-    );
-  } finally {
-    syscall("rt_sigprocmask", SIG_SETMASK, before, null, 8);
-  }
-  keep.length = 0;
-  if (pid < 0) throw new SyscallError("clone3", -pid);
-  if (results[7] !== 0n) {
-    const index = Number(results[7]) - 1, errno = -Number(results[8 + index]);
-    try {
-      waitForExit(pidfd[0]!);
-    } finally {
-      close(pidfd[0]!);
-    }
-    if (errno === Errno.EACCES) {
-      throw new MiniError("the kernel refuses to execute mini's own program: /run may be mounted noexec", undefined);
-    }
-    if (index < pass.length) throw new SyscallError("fcntl", errno, `descriptor ${pass[index]}`);
-    throw new SyscallError("execveat", errno, "mini's own program");
-  }
-  return { pid, pidfd: pidfd[0]! };
-}
-
-let exitStatusesKept = false;
-/**
- * Whoever started us may have set SIGCHLD to be ignored, which execve(2) hands down: the kernel would then reap our children
- * by itself, and nobody would learn how they ended (wait(2)). Set it to its default; a handler stays.
- */
-function keepExitStatuses(): void {
-  if (exitStatusesKept) return;
-  const SIGCHLD = 17, SIG_IGN = 1n;
-  const action = new BigUint64Array(4); // handler, flags, restorer, mask
-  syscall("rt_sigaction", SIGCHLD, null, action, 8);
-  if (action[0] === SIG_IGN) syscall("rt_sigaction", SIGCHLD, new BigUint64Array(4), null, 8);
-  exitStatusesKept = true;
-}
-
-/** How a process ended. */
-export interface ExitStatus {
-  /** Its exit status, or the number of the signal that killed it. */
-  readonly code: number;
-  readonly signaled: boolean;
-  readonly coreDumped: boolean;
-}
-
-/** The exit status as a shell counts it: 128 + n for a process killed by signal n. */
-export const shellStatus = (status: ExitStatus) => status.signaled ? 128 + status.code : status.code;
-
-/** Reaps the child behind a pidfd; waits if it still runs. @throws {SyscallError} ECHILD if it is not ours. */
-export function waitForExit(pidfd: number): ExitStatus {
-  const info = new Int32Array(32);
-  syscall("waitid", P_PIDFD, pidfd, info, WEXITED, 0);
-  return exitStatus(info[2]!, info[6]!);
-}
-
-/** si_code and si_status of a SIGCHLD siginfo, sigaction(2). */
-export function exitStatus(code: number, status: number): ExitStatus {
-  return { code: status, signaled: code !== 1, coreDumped: code === 3 };
 }
 
 /** An argument as a person may read it, for messages and tests. */
