@@ -1,0 +1,73 @@
+/**
+ * Startup is a budget, and anything of Node spends all of it: 12 to 30 ms. What the daily commands execute loads none of it:
+ * `node:` modules come by dynamic import only, inside functions that need them, and Deno says at run time that it loaded
+ * nothing of them.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { resolve } from "@std/path";
+
+const ROOT = resolve(import.meta.dirname!, "..");
+/** The bundle that the build puts into ./mini. */
+const BUNDLE = `${ROOT}/build/mini.js`;
+const isRoot = Deno.uid() === 0;
+
+/** The modules of Node that a program loads, as Deno tells them when it is asked to. */
+async function nodeModulesLoadedBy(...args: string[]): Promise<{ loaded: string[]; code: number }> {
+  const { stderr, code } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", ...args],
+    env: { DENO_LOG_LAZY_LOAD: "1" },
+    stdin: "null",
+    stdout: "null",
+  }).output();
+  const lines = new TextDecoder().decode(stderr).split("\n");
+  return { loaded: lines.filter((line) => /^\[lazy\].*(node:|deno_node)/.test(line)), code };
+}
+
+Deno.test("every module that main.ts can reach imports node: modules dynamically", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "--no-lock", `${ROOT}/main.ts`],
+    cwd: ROOT,
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    modules: { specifier: string; dependencies?: { specifier: string; isDynamic?: boolean; code?: unknown }[] }[];
+  };
+  assert(modules.length > 1, "deno info lists the modules");
+  const found = modules.flatMap(({ specifier, dependencies }) =>
+    (dependencies ?? []).filter((dependency) =>
+      dependency.specifier.startsWith("node:") && dependency.code !== undefined && !dependency.isDynamic
+    ).map((dependency) => `${specifier} imports ${dependency.specifier}`)
+  );
+  assertEquals(found, []);
+});
+
+Deno.test("a node: module that is loaded is noticed", async () => {
+  for (const program of ['import "node:zlib"', 'await import("node:zlib")', "globalThis.process"]) {
+    const { loaded } = await nodeModulesLoadedBy(`data:application/javascript,${encodeURIComponent(program)}`);
+    assert(loaded.length > 0, program);
+  }
+});
+
+for (const args of [["--version"], ["--help"], ["run", "--help"]]) {
+  Deno.test(`mini ${args.join(" ")} loads nothing of Node`, async () => {
+    assertEquals(await nodeModulesLoadedBy(BUNDLE, ...args), { loaded: [], code: 0 });
+  });
+}
+
+Deno.test({
+  name: `mini run and ps load nothing of Node${isRoot ? "" : " (needs root)"}`,
+  ignore: !isRoot,
+  fn: async (t) => {
+    const state = await Deno.makeTempDir();
+    const mini = (...args: string[]) =>
+      nodeModulesLoadedBy(BUNDLE, "--root", `${state}/root`, "--state", `${state}/run`, ...args);
+    try {
+      // The first use unpacks the embedded image, which inflates it with Node's zlib.
+      assertEquals((await mini("run", "--rm", "--network", "none", "starter", "true")).code, 0);
+      for (const args of [["run", "--rm", "--network", "none", "starter", "true"], ["ps", "--all"]]) {
+        await t.step(`mini ${args[0]}`, async () => assertEquals(await mini(...args), { loaded: [], code: 0 }));
+      }
+    } finally {
+      await Deno.remove(state, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,112 @@
+/**
+ * `deno task ok` and `deno task test`: everything that has to be right before a change goes in. See CONTRIBUTING.md.
+ *
+ *     deno run -A tools/run_tests.ts ok             format, lint, types, import rules, unit tests
+ *     deno run -A tools/run_tests.ts [all] [PART…]  the same, then build ./mini and run the integration tests in test/;
+ *                                              with PARTs, only those test files whose path contains one
+ *
+ * The last line is `N passed, N failed` or `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
+ */
+import { resolve } from "@std/path";
+import { parseJunit, summary } from "./junit.ts";
+
+const ROOT = resolve(import.meta.dirname!, "..");
+const REPORTS = `${ROOT}/build/test`;
+/** How long one file of integration tests may take. */
+const FILE_MINUTES = 10;
+const UNIT_MINUTES = 10;
+/** Tests in test/ that need no ./mini and belong to the gate. */
+const GATE_TESTS = ["test/imports_test.ts"];
+/** Deno finds by itself what a test leaves open; it looks only if told to. */
+const SANITIZE = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks"];
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failures: string[] = [];
+
+function failed(what: string): void {
+  total.failed++;
+  failures.push(what);
+}
+
+/** Runs a program with our output as its own. Returns its exit status, or "timeout" after killing it. */
+async function run(args: string[], minutes: number, command = Deno.execPath()): Promise<number | "timeout"> {
+  const child = new Deno.Command(command, { args, cwd: ROOT, stdin: "null" }).spawn();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, minutes * 60_000);
+  const { code } = await child.status;
+  clearTimeout(timer);
+  return late ? "timeout" : code;
+}
+
+/** One of the checks that are not tests; it counts as one. */
+async function check(name: string, args: string[]): Promise<void> {
+  if (await run(args, UNIT_MINUTES) === 0) total.passed++;
+  else failed(name);
+}
+
+/** Runs test files in one `deno test` and counts their results. */
+async function test(name: string, files: readonly string[], minutes: number): Promise<void> {
+  const report = `${REPORTS}/${name.replaceAll("/", "-")}.xml`;
+  await Deno.remove(report).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  console.error(`\n--- ${name}`);
+  const code = await run(
+    ["test", "-A", "--quiet", "--no-check", ...SANITIZE, `--junit-path=${report}`, ...files],
+    minutes,
+  );
+  if (code === "timeout") return failed(`${name}: not done after ${minutes} minutes`);
+  const xml = await Deno.readTextFile(report).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  });
+  const results = parseJunit(xml);
+  total.passed += results.passed;
+  total.failed += results.failed;
+  total.skipped += results.skipped;
+  if (results.failed > 0) failures.push(name);
+  // A file that throws before its tests begin, or in between, is in no report.
+  else if (code !== 0) failed(`${name}: exit status ${code}`);
+}
+
+/** All test files below a folder of the project, sorted. */
+function testFiles(folder: string): string[] {
+  return [...Deno.readDirSync(`${ROOT}/${folder}`)].flatMap((entry) => {
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (entry.name.startsWith(".") || ["build", "node_modules"].includes(path)) return [];
+    if (entry.isDirectory) return testFiles(path);
+    return entry.isFile && entry.name.endsWith("_test.ts") ? [path] : [];
+  }).sort();
+}
+
+const isIntegration = (path: string) => path.startsWith("test/") && !GATE_TESTS.includes(path);
+
+async function main(mode: string, parts: string[]): Promise<void> {
+  Deno.mkdirSync(REPORTS, { recursive: true });
+  const wanted = testFiles("").filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)));
+  if (wanted.length === 0) failed(`no test file has ${parts.join(" or ")} in its path`);
+  if (parts.length === 0) {
+    await check("format (deno fmt)", ["fmt", "--quiet", "--check"]);
+    await check("lint", ["lint", "--quiet"]);
+    await check("types", ["check", "--quiet", "."]);
+  }
+  const unit = wanted.filter((path) => !isIntegration(path));
+  if (unit.length > 0) await test("unit tests", unit, UNIT_MINUTES);
+  const integration = wanted.filter(isIntegration);
+  if (mode === "ok" || integration.length === 0) return;
+  if (await run([`${ROOT}/tools/install-test-needs.sh`], 30, "sh") !== 0) failed("installing what the tests need");
+  // Without ./mini, or with an old one, the integration tests would say nothing.
+  if (await run(["run", "-A", "tools/build.ts"], UNIT_MINUTES) !== 0) return failed("build");
+  total.passed++;
+  for (const path of integration) await test(path, [path], FILE_MINUTES);
+}
+
+const [first, ...rest] = Deno.args;
+if (first === "ok" || first === "all") await main(first, rest);
+else await main("all", Deno.args);
+if (failures.length > 0) console.error(`\nfailed: ${failures.join("\n        ")}`);
+console.log(`\n${summary(total)}`);
+Deno.exit(total.failed > 0 ? 1 : 0);
