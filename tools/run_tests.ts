@@ -18,7 +18,7 @@ const UNIT_MINUTES = 10;
 /** Tests in test/ that need no ./mini and belong to the gate. */
 const GATE_TESTS = ["test/imports_test.ts"];
 /** Deno finds by itself what a test leaves open; it looks only if told to. */
-const SANITIZE = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks"];
+const SANITIZE = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks", "--preload=tools/test_preload.ts"];
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
