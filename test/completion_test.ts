@@ -1,14 +1,22 @@
 /** The completion scripts in the shells that they are for. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { isInstalled, miniCommand } from "./mini_command.ts";
 
-/** Runs a script of a shell with `mini` in PATH, in a folder with the files `notes.txt` and `sub/`. */
+/**
+ * Runs a script of a shell with `mini` in PATH, in a folder with the files `notes.txt` and `sub/`, and a program `fake`
+ * that knows one image.
+ */
 async function shell(program: string, args: readonly string[], script: string): Promise<string> {
   using mini = miniCommand();
   const work = `${mini.folder}/work`;
   Deno.mkdirSync(`${work}/sub`, { recursive: true });
   Deno.writeTextFileSync(`${work}/notes.txt`, "");
+  Deno.writeTextFileSync(
+    `${work}/fake`,
+    "#!/bin/sh\nprintf 'alpine:latest\\tAn image: small\\n:none\\n'\n",
+    { mode: 0o755 },
+  );
   const { stdout, stderr } = await new Deno.Command(program, {
     args: [...args, script],
     env: mini.environment,
@@ -57,6 +65,16 @@ Deno.test({
 });
 
 Deno.test({
+  name: "bash completes a name with a colon",
+  ignore: !isInstalled("bash"),
+  fn: async () => {
+    assertEquals(await bash("./fake rmi alp", ["./fake", "rmi", "alp"]), ["alpine:latest"]);
+    assertEquals(await bash("./fake rmi alpine:l", ["./fake", "rmi", "alpine", ":", "l"]), ["latest"]);
+    assertEquals(await bash("./fake rmi alpine:", ["./fake", "rmi", "alpine", ":"]), ["latest"]);
+  },
+});
+
+Deno.test({
   name: "bash completes at the cursor, not at the end of the line",
   ignore: !isInstalled("bash"),
   fn: async () => {
@@ -84,45 +102,53 @@ Deno.test({
     assertEquals((await fish("mini completion ")).split("\n").sort(), ["", "bash", "fish", "zsh"]);
     assertEquals(await fish("mini --root s"), "sub/\tDirectory\n");
     assertStringIncludes(await fish("mini --root=s"), "--root=sub/");
+    const fake = "mini completion fish | string replace -a 'complete -c mini' 'complete -c fake' | source";
+    assertEquals(
+      await shell("fish", ["--no-config", "-c"], `${fake}; complete -C './fake rmi alpine:l'`),
+      "alpine:latest\tAn image: small\n",
+    );
   },
 });
 
-/** What an interactive zsh makes of a line when the tab key is pressed after it. */
-async function zsh(line: string): Promise<string> {
+/** Asserts what an interactive zsh shows once the tab key has been pressed after a line. */
+async function assertZsh(line: string, ...expected: string[]): Promise<void> {
   const script = `
+    setopt extendedglob
     zmodload zsh/zpty
     zpty shell zsh -f -i
-    zpty -w shell 'PS1= PROMPT_EOL_MARK= ; autoload -Uz compinit && compinit -D -u; source <(mini completion zsh); echo re''ady'
+    zpty -w shell 'PS1= PROMPT_EOL_MARK= ; autoload -Uz compinit && compinit -D -u; source <(mini completion zsh); compdef _mini fake; echo re''ady'
     zpty -r -m shell out '*ready*'
     zpty -w -n shell $'${line}\\t'
-    integer deadline=$((SECONDS + 10))
-    text=''
-    last=-1
-    # The line is complete when nothing has been added to it for a while.
+    wanted=(${expected.map((text) => `'${text}'`).join(" ")})
+    text='' plain=''
+    integer deadline=$((SECONDS + 30))
     while ((SECONDS < deadline)); do
-      sleep 0.5
       while zpty -r -t shell out; do text+=$out; done
-      ((last >= 0 && $#text == last && $#text > ${line.length})) && break
-      last=$#text
+      plain=\${\${text//$'\\e'\\[[0-9;?]#[a-zA-Z]/}//[$'\\r\\a']/}
+      missing=0
+      for word in $wanted; do [[ $plain == *$word* ]] || missing=1; done
+      ((missing)) || break
+      sleep 0.05
     done
     zpty -d shell
-    print -r -- $text
+    print -r -- $plain
   `;
-  // deno-lint-ignore no-control-regex
-  return (await shell("zsh", ["-f", "-c"], script)).replace(/\x1b\[[0-9;?]*[a-zA-Z]|\x07|\r/g, "");
+  const shown = await shell("zsh", ["-f", "-c"], script);
+  for (const text of expected) assertStringIncludes(shown, text);
 }
 
 Deno.test({
   name: "zsh completes commands, flags, values and paths",
   ignore: !isInstalled("zsh"),
   fn: async () => {
-    assertStringIncludes(await zsh("mini vers"), "mini version ");
-    assertStringIncludes(await zsh("mini version --form"), "mini version --format ");
-    assertStringIncludes(await zsh("mini version --format j"), "mini version --format json ");
-    assertStringIncludes(await zsh("mini version --format=j"), "mini version --format=json ");
-    assertStringIncludes(await zsh("mini --root s"), "mini --root sub/");
-    assertStringIncludes(await zsh("mini --root=s"), "mini --root=sub/");
-    const choices = await zsh("mini completion ");
-    for (const word of ["bash", "zsh", "fish"]) assert(choices.includes(word), choices);
+    await assertZsh("mini vers", "mini version ");
+    await assertZsh("mini version --form", "mini version --format ");
+    await assertZsh("mini version --format j", "mini version --format json ");
+    await assertZsh("mini version --format=j", "mini version --format=json ");
+    await assertZsh("mini --root s", "mini --root sub/");
+    await assertZsh("mini --root=s", "mini --root=sub/");
+    await assertZsh("./fake rmi alp", "rmi alpine:latest ");
+    await assertZsh("./fake rmi alpine:l", "rmi alpine:latest ");
+    await assertZsh("mini completion ", "bash", "zsh", "fish");
   },
 });
