@@ -33,7 +33,7 @@ export interface Progress {
    * @param total bytes in all.
    */
   layer(id: string, state: LayerState, done?: number, total?: number): void;
-  /** Draws the last state and leaves the cursor on a new line. To be called once, also after a failure. */
+  /** Draws the layers a last time and leaves them; what follows stands below. To be called after a failure, too. */
   end(): void;
 }
 

@@ -93,6 +93,8 @@ export async function pullWith(
 
   const puller = new Puller(client, store, reference, options, progress);
   using lease = store.lease();
+  using ending = new DisposableStack();
+  ending.defer(() => progress.end());
   const top = await puller.source.manifest(which, options.signal);
   const found = await puller.findManifest(lease, top, wanted);
   const imageConfig = await puller.fetchConfig(lease, found.manifest, wanted);
@@ -102,7 +104,7 @@ export async function pullWith(
 
   store.images.put(fullName, found.digest, top.digest);
   const isNew = before !== found.digest;
-  progress.end();
+  ending.dispose();
   progress.message(`Digest: ${top.digest}`);
   const status = isNew ? "Downloaded newer image for" : "Image is up to date for";
   progress.message(`Status: ${status} ${familiarReference(reference)}`);

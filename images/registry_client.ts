@@ -36,6 +36,8 @@ export interface RegistryRequest {
   readonly body?: Uint8Array | string | ReadableStream<Uint8Array>;
   /** What a token must allow: `repository:library/alpine:pull`. */
   readonly scopes: readonly string[];
+  /** Sends no proof of identity: the answer is the registry's demand for one. */
+  readonly anonymous?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,10 +72,10 @@ export class RegistryClient {
   async request(endpoint: Endpoint, request: RegistryRequest): Promise<Response> {
     const signal = request.signal ?? this.options.signal;
     const key = JSON.stringify([endpoint.name, request.scopes]);
-    let authorization = await this.#authorize(endpoint, request, key, signal);
+    let authorization = request.anonymous ? undefined : await this.#authorize(endpoint, request, key, signal);
     for (let attempt = 1;; attempt++) {
       const response = await this.#send(endpoint, request, authorization, signal);
-      if (response.status !== 401 || attempt === 3) return response;
+      if (response.status !== 401 || attempt === 3 || request.anonymous) return response;
       const challenge = pickChallenge(response);
       if (challenge === undefined) return response;
       this.#challenges.set(endpoint.name, challenge);
@@ -85,6 +87,11 @@ export class RegistryClient {
       authorization = next;
       await response.body?.cancel();
     }
+  }
+
+  /** The address at which an endpoint answers: to be asked after its first answer. */
+  base(endpoint: Endpoint): string {
+    return this.#bases.get(endpoint.name) ?? endpoint.bases[0]!;
   }
 
   /** The credentials that a person has for an endpoint. */
@@ -122,7 +129,11 @@ export class RegistryClient {
 
   /** To the address that answers: the first time each of the endpoint's is tried in order. */
   async #send(endpoint: Endpoint, request: RegistryRequest, authorization: string | undefined, signal?: AbortSignal) {
-    if (request.path instanceof URL) return await this.#follow(endpoint, request.path, request, authorization, signal);
+    if (request.path instanceof URL) {
+      // A registry may have its uploads go elsewhere; our proof of identity does not.
+      const isOwn = request.path.origin === new URL(this.base(endpoint)).origin;
+      return await this.#follow(endpoint, request.path, request, isOwn ? authorization : undefined, signal);
+    }
     const known = this.#bases.get(endpoint.name);
     const bases = known === undefined ? endpoint.bases : [known];
     let first: unknown;
@@ -193,8 +204,14 @@ function pickChallenge(response: Response): Challenge | undefined {
  * Turns an answer that is a failure into an error, and reads its explanation.
  *
  * @param doing what was attempted: `pull alpine`, in the sentence `cannot pull alpine: …`.
+ * @param denied what to say when access is denied, in place of the advice to log in.
  */
-export async function answerError(endpoint: Endpoint, response: Response, doing: string): Promise<RegistryError> {
+export async function answerError(
+  endpoint: Endpoint,
+  response: Response,
+  doing: string,
+  denied?: string,
+): Promise<RegistryError> {
   const { status } = response;
   let body = "";
   try {
@@ -205,19 +222,23 @@ export async function answerError(endpoint: Endpoint, response: Response, doing:
   const { codes, message } = parseErrorBody(body);
   const said = message || codes.join(", ");
   const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"));
-  return new RegistryError(`cannot ${doing}: ${endpoint.name} ${explain(status, said, endpoint, retryAfterMs)}`, {
-    status,
-    codes,
-    retryAfterMs,
-    transient: isTransientStatus(status),
-  });
+  return new RegistryError(
+    `cannot ${doing}: ${endpoint.name} ${explain(status, said, endpoint, retryAfterMs, denied)}`,
+    {
+      status,
+      codes,
+      retryAfterMs,
+      transient: isTransientStatus(status),
+    },
+  );
 }
 
-function explain(status: number, said: string, endpoint: Endpoint, retryAfterMs: number | undefined): string {
+function explain(status: number, said: string, endpoint: Endpoint, retryAfterMs?: number, denied?: string): string {
   const quoted = said ? ` (${said})` : "";
   switch (status) {
     case 401:
     case 403:
+      if (denied !== undefined) return `denies access${quoted}: ${denied}`;
       return `denies access${quoted}; it may not exist, or need "mini login${
         endpoint.domain === "docker.io" ? "" : ` ${endpoint.domain}`
       }"`;
