@@ -173,7 +173,7 @@ export function maskPaths(paths: readonly string[]): Operation[] {
       ...newFilesystem(
         `${name} folder`,
         "tmpfs",
-        [["nr_inodes", "1"]],
+        [["source", "tmpfs"], ["nr_inodes", "1"]],
         MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
         path,
       ),

@@ -1,0 +1,114 @@
+/** A container's cgroup v2, written directly: Documentation/admin-guide/cgroup-v2.rst. */
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
+import { MiniError } from "../ffi/errors.ts";
+import { syscall } from "../ffi/kernel.ts";
+
+/** The host's cgroup v2 tree. */
+export interface CgroupTree {
+  readonly root: string;
+  /** Version 1 holds some of the controllers, so that their limits cannot be set here. */
+  readonly hybrid: boolean;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where cgroup v2 is mounted; undefined where it is not. */
+export function cgroupTree(): CgroupTree | undefined {
+  if (exists("/sys/fs/cgroup/cgroup.controllers")) return { root: "/sys/fs/cgroup", hybrid: false };
+  if (exists("/sys/fs/cgroup/unified/cgroup.procs")) return { root: "/sys/fs/cgroup/unified", hybrid: true };
+  return undefined;
+}
+
+/** What keeps containers without a cgroup: nothing is limited then, but `note` is to be told. */
+export interface Cgroup {
+  /** Its folder. */
+  readonly path: string;
+  /** A descriptor of it, for a process to be born in; the caller's to close. */
+  readonly fd: number;
+}
+
+/**
+ * Makes the cgroup `path` (`/mini/ID`) in the tree.
+ *
+ * @throws {MiniError} if it is there already or the tree cannot be written.
+ */
+export function makeCgroup(tree: CgroupTree, path: string): Cgroup {
+  const folder = `${tree.root}${path}`, parent = folder.slice(0, folder.lastIndexOf("/"));
+  try {
+    Deno.mkdirSync(parent, { recursive: true, mode: 0o755 });
+    Deno.mkdirSync(folder, { mode: 0o755 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new MiniError(`the cgroup ${folder} is there already; is the container running? ('mini ps')`);
+    }
+    throw new MiniError(`cannot make the cgroup ${folder}: ${(error as Error).message}`, undefined, { cause: error });
+  }
+  return { path: folder, fd: syscall("openat", AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC) };
+}
+
+/** Ends every process in a cgroup, however fast they fork (cgroup.kill; kernel 5.14). No cgroup: nothing to do. */
+export function killCgroup(folder: string): void {
+  try {
+    Deno.writeTextFileSync(`${folder}/cgroup.kill`, "1", { create: false });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    // Before 5.14: one after the other, until there is none.
+    for (const pid of processes(folder)) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // it ended meanwhile
+      }
+    }
+  }
+}
+
+/** The processes in a cgroup; none if there is no such cgroup. */
+export function processes(folder: string): number[] {
+  try {
+    return Deno.readTextFileSync(`${folder}/cgroup.procs`).split("\n").filter(Boolean).map(Number).filter((pid) =>
+      pid > 0
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Cgroups that a container made inside its own go first. */
+function removeTree(folder: string): void {
+  for (const entry of Deno.readDirSync(folder)) if (entry.isDirectory) removeTree(`${folder}/${entry.name}`);
+  Deno.removeSync(folder);
+}
+
+/**
+ * Removes a cgroup, ending what is left in it. A process that was killed leaves its cgroup a moment later.
+ *
+ * @throws {MiniError} when a process does not end within ten seconds: one in an uninterruptible wait.
+ */
+export async function removeCgroup(folder: string): Promise<void> {
+  for (let tries = 0;; tries++) {
+    try {
+      // Almost always there is nothing below and nobody left.
+      if (tries === 0) Deno.removeSync(folder);
+      else removeTree(folder);
+      return;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      if (tries > 1000) {
+        throw new MiniError(
+          `cannot remove the cgroup ${folder}: a process in it does not end (${(error as Error).message})`,
+        );
+      }
+      killCgroup(folder);
+      await new Promise((resolve) => setTimeout(resolve, Math.min(10, tries)));
+    }
+  }
+}

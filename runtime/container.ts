@@ -1,0 +1,255 @@
+/** Starts a container: from a specification and a root filesystem to a process, and its end. */
+import { AF_UNIX, AT_FDCWD, O_CLOEXEC, O_RDONLY, SOCK_CLOEXEC, SOCK_STREAM } from "../ffi/constants.ts";
+import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
+import { close, syscall, trySyscall } from "../ffi/kernel.ts";
+import type { Program } from "../ffi/program.ts";
+import { readable } from "../ffi/reactor.ts";
+import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
+import { setWindowSize } from "../ffi/terminal.ts";
+import { type CgroupTree, cgroupTree } from "./cgroup.ts";
+import { containerError } from "./failure.ts";
+import { type Layers, overlayRootfs } from "./overlay.ts";
+import { isNew, plan, type PlanInput } from "./plan.ts";
+import { EXEC } from "./plan_process.ts";
+import { signalName } from "./signals.ts";
+import type { IdMapping, NamespaceType, Spec } from "./spec.ts";
+import { checkSpec } from "./spec_check.ts";
+
+/** Where the container's root comes from: layers to stack, or a folder that is used as it is. */
+export type RootSource = { readonly layers: Layers } | { readonly directory: string };
+
+/** What a container is started with, beside its specification. */
+export interface StartOptions {
+  readonly root: RootSource;
+  /** A descriptor of the cgroup to be born in. */
+  readonly cgroup?: number | undefined;
+  /** Descriptors that become 0, 1 and 2 of the container; without a terminal only. */
+  readonly stdio?: readonly [number, number, number];
+  /** The first size of the container's terminal. */
+  readonly windowSize?: { rows: number; columns: number } | undefined;
+  /** A PID 1 that reaps and hands signals on, with the program as its child. */
+  readonly init?: boolean;
+  /** Opens the root as the container sees it, to explain why a program could not be started. */
+  readonly openRoot?: () => number;
+}
+
+/** A container that runs, as its parent sees it. */
+export class Container {
+  readonly #spawned: Spawned;
+  /** Our end of the pair whose closing tells the program that we are gone. */
+  readonly #lifeline: number;
+  readonly #openRoot: (() => number) | undefined;
+  #exit: Promise<ExitStatus> | undefined;
+
+  /** @param terminal the master side of the container's terminal; the caller's to close. */
+  constructor(spawned: Spawned, lifeline: number, readonly terminal: number | undefined, openRoot?: () => number) {
+    this.#spawned = spawned;
+    this.#lifeline = lifeline;
+    this.#openRoot = openRoot;
+  }
+
+  /** The number of its PID 1 on the host. */
+  get pid(): number {
+    return this.#spawned.pid;
+  }
+
+  /** The program that made it, and what its operations returned. */
+  get results(): Results {
+    return this.#spawned.results;
+  }
+
+  /** Sends a signal to its PID 1. Nothing happens if that has ended. pidfd_send_signal(2) */
+  kill(signal: number): void {
+    const result = trySyscall("pidfd_send_signal", this.#spawned.pidfd, signal, null, 0);
+    if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result, signalName(signal));
+  }
+
+  /**
+   * Waits for its end and reaps it; may be called again.
+   *
+   * @throws {MiniError} with exit status 125, 126 or 127 if it was never more than a plan: an operation of ours failed.
+   */
+  wait(): Promise<ExitStatus> {
+    return this.#exit ??= this.#wait();
+  }
+
+  async #wait(): Promise<ExitStatus> {
+    const { pidfd, results } = this.#spawned;
+    try {
+      await readable(pidfd);
+      const status = waitForExit(pidfd);
+      const failure = results.failure();
+      if (failure) throw containerError(failure, results, this.#openRoot);
+      if (!startedProgram(results)) {
+        const how = status.signaled ? `killed by ${signalName(status.code)}` : `exit status ${status.code}`;
+        throw new MiniError(
+          `the container ended while it was being made (${how})`,
+          status.signaled ? 128 + status.code : 125,
+        );
+      }
+      return status;
+    } finally {
+      results.close();
+      close(pidfd);
+      close(this.#lifeline);
+    }
+  }
+}
+
+/** Whether the program of operations has come to its end, the container's own program. */
+function startedProgram(results: Results): boolean {
+  const first = results.program.findIndex((operation) => operation.name === `${EXEC}0`);
+  // An execve that succeeds never returns, so its result stays unset; what is directly before it has run then.
+  return results.at(first - 1) !== undefined;
+}
+
+/** The highest capability that the kernel knows. */
+function lastCapability(): number {
+  return Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
+}
+
+function isDirectory(source: string): boolean {
+  try {
+    return Deno.statSync(source).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new MiniError(`there is no ${source} on this host to mount into the container`);
+    }
+    throw new MiniError(`cannot look at ${source} to mount it: ${(error as Error).message}`, undefined, {
+      cause: error,
+    });
+  }
+}
+
+/** What a plan needs to know, with every descriptor that was opened for it. */
+export interface Prepared {
+  readonly input: PlanInput;
+  readonly descriptors: number[];
+}
+
+/** Gathers what the plan of a container depends on. The descriptors are the caller's to close. */
+export function prepare(
+  spec: Spec,
+  options: StartOptions,
+  sync: number,
+  tree: CgroupTree | undefined = cgroupTree(),
+): Prepared {
+  checkSpec(spec);
+  const descriptors: number[] = [];
+  try {
+    const namespaces: Partial<Record<NamespaceType, number>> = {};
+    for (const { type, path } of spec.linux?.namespaces ?? []) {
+      if (path === undefined) continue;
+      descriptors.push(namespaces[type] = syscall("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
+    }
+    const { root } = options;
+    const overlay = "layers" in root ? overlayRootfs(root.layers) : undefined;
+    descriptors.push(...overlay?.descriptors ?? []);
+    const rootfs = overlay?.rootfs ?? { kind: "directory" as const, path: (root as { directory: string }).directory };
+    const input: PlanInput = {
+      spec,
+      rootfs,
+      facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability() },
+      descriptors: { sync, namespaces, ...(options.stdio ? { stdio: options.stdio } : {}) },
+      init: options.init ?? false,
+    };
+    return { input, descriptors };
+  } catch (error) {
+    descriptors.forEach(close);
+    throw error;
+  }
+}
+
+/**
+ * Starts a container. It dies with the thread that calls this.
+ *
+ * @throws {MiniError} for a specification that cannot be carried out. @throws {SyscallError} when the process cannot be made.
+ *   What fails later is told by `wait`. Nothing is left behind in either case.
+ */
+export async function start(spec: Spec, options: StartOptions): Promise<Container> {
+  const pair = new Int32Array(2);
+  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+  const [ours = -1, theirs = -1] = pair;
+  let spawned: Spawned;
+  try {
+    const { input, descriptors } = prepare(spec, options, theirs);
+    try {
+      const { flags, program } = plan(input);
+      spawned = spawn(program, {
+        flags,
+        cgroup: options.cgroup,
+        pass: [theirs, ...descriptors, ...(options.stdio ?? []).filter((fd) => fd > 2)],
+      });
+    } catch (error) {
+      throw explainClone(error, spec);
+    } finally {
+      descriptors.forEach(close);
+    }
+  } catch (error) {
+    close(ours);
+    throw error;
+  } finally {
+    close(theirs);
+  }
+  const terminal = await answer(spec, spawned, ours, options);
+  return new Container(spawned, ours, terminal, options.openRoot);
+}
+
+/** clone3 says only that something is wrong; what that is depends on what was asked for. */
+function explainClone(error: unknown, spec: Spec): unknown {
+  if (!(error instanceof SyscallError) || error.syscall !== "clone3") return error;
+  const wanted = (spec.linux?.namespaces ?? []).filter((n) => n.path === undefined).map((n) => n.type).join(", ");
+  switch (error.errno) {
+    case Errno.EPERM:
+      return new MiniError(`the kernel does not let mini make namespaces (${wanted}): run it as root, with sudo`, 125);
+    case Errno.EINVAL:
+      return new MiniError(`this kernel lacks one of the namespaces that are asked for: ${wanted}`, 125);
+    case Errno.ENOSPC:
+    case Errno.EUSERS:
+      return new MiniError(
+        `the limit on namespaces is reached (${wanted}): see /proc/sys/user/max_*_namespaces and 'lsns'`,
+        125,
+      );
+    case Errno.EAGAIN:
+      return new MiniError("no more processes can be made: a limit on processes (ulimit -u, pids.max) is reached", 125);
+    default:
+      return error;
+  }
+}
+
+/** Does the caller's part each time the program waits for it; returns the master of its terminal. */
+async function answer(spec: Spec, spawned: Spawned, sync: number, options: StartOptions): Promise<number | undefined> {
+  const byte = new Uint8Array(1);
+  /** False if the program has ended; `wait` will tell why. */
+  const isWaiting = async () => await readable(sync) && trySyscall("read", sync, byte, 1) === 1;
+  if (isNew(spec, "user") && await isWaiting()) {
+    writeIdMaps(spawned.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
+    syscall("write", sync, byte, 1);
+  }
+  if (!spec.process.terminal || !await isWaiting()) return undefined;
+  const terminal = syscall("pidfd_getfd", spawned.pidfd, spawned.results.of("terminal")!, 0);
+  if (options.windowSize) setWindowSize(terminal, options.windowSize);
+  syscall("write", sync, byte, 1);
+  return terminal;
+}
+
+/** Gives a new user namespace its ids, user_namespaces(7). */
+function writeIdMaps(pid: number, uids: readonly IdMapping[], gids: readonly IdMapping[]): void {
+  const write = (file: string, mappings: readonly IdMapping[]) => {
+    const text = mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join("");
+    try {
+      Deno.writeTextFileSync(`/proc/${pid}/${file}`, text, { create: false });
+    } catch (error) {
+      throw new MiniError(`cannot write /proc/${pid}/${file} (${text.trim()}): ${(error as Error).message}`);
+    }
+  };
+  write("uid_map", uids);
+  write("gid_map", gids);
+}
+
+/** The plan of a container without doing it: what `start` would run. */
+export function planOnly(spec: Spec, options: StartOptions): Program {
+  const { input, descriptors } = prepare(spec, options, 3);
+  descriptors.forEach(close);
+  return plan(input).program;
+}

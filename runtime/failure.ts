@@ -1,0 +1,175 @@
+/** Why a container did not come to be, in one sentence and with Docker's exit status. */
+import { AT_FDCWD, O_DIRECTORY, O_PATH, O_RDONLY } from "../ffi/constants.ts";
+import { Errno, errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.ts";
+import { openat, openInRoot, pread } from "../ffi/files.ts";
+import { close, machine } from "../ffi/kernel.ts";
+import type { Operation } from "../ffi/program.ts";
+import type { Failure, Results } from "../ffi/spawn.ts";
+import { components } from "./plan_paths.ts";
+import { EXEC, NOT_HERE } from "./plan_process.ts";
+
+/** Status of a command that could not be found, could not be executed, or of our own failure. */
+const NOT_FOUND = 127, NOT_EXECUTABLE = 126, OURS = 125;
+
+/**
+ * The error for a program that ended by an operation that failed.
+ *
+ * @param withRoot opens the container's root folder as the container would have seen it, to look at the program there;
+ *   the descriptor is closed by this function. Without it the message says less.
+ */
+export function containerError(failure: Failure, results: Results, withRoot?: () => number): MiniError {
+  const { operation, index, errno } = failure;
+  if (operation.call === "execve") return execError(results, withRoot);
+  const what = operation.on ? `${operation.call} ${operation.on}` : operation.call;
+  const place = `operation ${index + 1} of ${results.program.length}, "${operation.why}"`;
+  const hint = hintFor(operation, errno);
+  return new MiniError(
+    `${what}: ${errnoMeaning(errno)} (${errnoName(errno)}; ${place})${hint ? `; ${hint}` : ""}`,
+    OURS,
+  );
+}
+
+/** What a person can do about the failures that are the host's, not the container's. */
+function hintFor({ call, args, why }: Operation, errno: number): string | undefined {
+  if (why.includes("outside of the container")) return "use a path inside the container";
+  if ((call === "mount" && args[2] === "overlay") && errno === Errno.ENODEV) {
+    return "this kernel has no overlayfs: try 'modprobe overlay', or use --rootfs";
+  }
+  if (call === "mount" && args[2] === "overlay" && errno === Errno.EINVAL) {
+    return "the file system that --root is on cannot hold overlay layers; 'dmesg' says why, and --root moves it";
+  }
+  if (call === "fsopen" && errno === Errno.ENODEV) return `this kernel has no ${args[0]}`;
+  if (errno === Errno.ENOSYS) return "mini needs Linux 5.12 or later";
+  if (errno === Errno.ENOSPC || errno === Errno.EDQUOT) return "make room on that file system, or move it with --root";
+  if (errno === Errno.EPERM || errno === Errno.EACCES) return "a security module or a filter around mini may forbid it";
+  return undefined;
+}
+
+/** The error of a program that could not be started: which of the candidates along PATH was the one, and what is wrong with it. */
+function execError(results: Results, withRoot?: () => number): MiniError {
+  const tried = results.program.flatMap((operation, i) => {
+    const errno = -(results.at(i) ?? 0);
+    return operation.name?.startsWith(EXEC) && errno > 0 ? [{ path: operation.on!, errno }] : [];
+  });
+  // As execvp(3): a program that was found and refused is more worth telling than folders where there is none.
+  const found = tried.find((t) => !NOT_HERE.includes(t.errno));
+  const root = openQuietly(withRoot);
+  try {
+    for (const { path, errno } of found ? [found] : tried) {
+      const reason = root === undefined ? undefined : inspect(root, path, errno);
+      if (reason) return new MiniError(`cannot run ${path}: ${reason}`, NOT_EXECUTABLE);
+    }
+  } finally {
+    if (root !== undefined) close(root);
+  }
+  if (found) {
+    return new MiniError(
+      `cannot run ${found.path}: ${errnoMeaning(found.errno)} (${errnoName(found.errno)})`,
+      NOT_EXECUTABLE,
+    );
+  }
+  const path = tried[0]?.path ?? "the program";
+  return new MiniError(
+    tried.length > 1
+      ? `cannot run ${path.slice(path.lastIndexOf("/") + 1)}: there is no such program along PATH in the container`
+      : `cannot run ${path}: there is no such file in the container`,
+    NOT_FOUND,
+  );
+}
+
+/** The message is worth having without it: the failure to look is not what the person asked about. */
+function openQuietly(open?: () => number): number | undefined {
+  try {
+    return open?.();
+  } catch (error) {
+    if (error instanceof SyscallError || error instanceof MiniError) return undefined;
+    throw error;
+  }
+}
+
+const MACHINES: Record<number, string> = {
+  3: "x86",
+  40: "arm",
+  62: "x86-64",
+  183: "aarch64",
+  243: "riscv",
+  21: "ppc64",
+  22: "s390x",
+};
+
+/** What is wrong with the file at `path`; undefined if there is none. */
+function inspect(root: number, path: string, errno: number): string | undefined {
+  let fd: number;
+  try {
+    fd = openInRoot(root, components(`/${path}`, "a program").join("/"), O_RDONLY);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (NOT_HERE.includes(error.errno)) return undefined;
+    return `${errnoMeaning(errno)} (${errnoName(errno)})`;
+  }
+  try {
+    const info = Deno.statSync(`/proc/self/fd/${fd}`);
+    if (info.isDirectory) return "it is a folder, not a program";
+    if (errno === Errno.EACCES && ((info.mode ?? 0) & 0o111) === 0) {
+      return `it has no execute permission ('chmod +x' where the file comes from)`;
+    }
+    return inspectContent(fd, root, errno);
+  } finally {
+    close(fd);
+  }
+}
+
+function inspectContent(fd: number, root: number, errno: number): string {
+  const head = new Uint8Array(4096), view = new DataView(head.buffer);
+  const length = pread(fd, head, 0);
+  if (head[0] === 0x23 && head[1] === 0x21) { // #!
+    const line = new TextDecoder().decode(head.subarray(2, length)).split("\n")[0]!;
+    const interpreter = line.trim().split(/\s/)[0] ?? "";
+    if (line.endsWith("\r")) {
+      return `its first line ends in a carriage return (a Windows line ending), so that the interpreter would be "${interpreter}\\r"`;
+    }
+    if (errno === Errno.ENOENT) return `its interpreter ${interpreter} is not in the container`;
+  } else if (length >= 20 && view.getUint32(0) === 0x7f454c46) {
+    const elfMachine = view.getUint16(18, head[5] === 1);
+    if (elfMachine !== machine.elfMachine && errno === Errno.ENOEXEC) {
+      return `it is a program for ${MACHINES[elfMachine] ?? `machine ${elfMachine}`}, and this machine is ${
+        machine.name.replace("_", "-")
+      }`;
+    }
+    const loader = head[4] === 2 ? elfInterpreter(head, view) : undefined;
+    if (errno === Errno.ENOENT && loader && !isThere(root, loader)) {
+      return `its loader ${loader} is not in the container (a program built for another C library?)`;
+    }
+  } else if (errno === Errno.ENOEXEC) {
+    return length === 0
+      ? "the file is empty"
+      : "it is neither a program nor a script: its first line does not begin with #!";
+  }
+  return `${errnoMeaning(errno)} (${errnoName(errno)})`;
+}
+
+/** PT_INTERP of a 64-bit little-endian file, if its headers are within the first page, as linkers put them. elf(5) */
+function elfInterpreter(head: Uint8Array, view: DataView): string | undefined {
+  const table = Number(view.getBigUint64(32, true)), size = view.getUint16(54, true), count = view.getUint16(56, true);
+  for (let i = 0; i < count; i++) {
+    const at = table + i * size;
+    if (at + 40 > head.length) return undefined;
+    if (view.getUint32(at, true) !== 3) continue;
+    const offset = Number(view.getBigUint64(at + 8, true)), length = Number(view.getBigUint64(at + 32, true));
+    if (offset + length > head.length) return undefined;
+    return new TextDecoder().decode(head.subarray(offset, offset + length - 1));
+  }
+  return undefined;
+}
+
+function isThere(root: number, path: string): boolean {
+  try {
+    close(openInRoot(root, components(path, "a loader").join("/"), O_PATH));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Opens a folder as a root to look into. @throws {SyscallError} */
+export const openRoot = (path: string) => openat(AT_FDCWD, path, O_PATH | O_DIRECTORY);

@@ -1,0 +1,87 @@
+/** Checks a specification: what it asks for is carried out, or refused by name. Nothing is passed over. */
+import { MiniError } from "../ffi/errors.ts";
+import { isNew } from "./plan.ts";
+import type { NamespaceType, Spec } from "./spec.ts";
+
+const NAMESPACES: readonly NamespaceType[] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
+/** Sysctls that a namespace has of its own, sysctl(8) and ipc_namespaces(7), network_namespaces(7). */
+const IPC_SYSCTLS = new Set([
+  "kernel.msgmax",
+  "kernel.msgmnb",
+  "kernel.msgmni",
+  "kernel.sem",
+  "kernel.shmall",
+  "kernel.shmmax",
+  "kernel.shmmni",
+  "kernel.shm_rmid_forced",
+]);
+
+const refuse = (sentence: string): never => {
+  throw new MiniError(sentence);
+};
+
+/** @throws {MiniError} for the first thing that cannot be carried out. */
+export function checkSpec(spec: Spec): void {
+  checkNamespaces(spec);
+  checkProcess(spec);
+  for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) checkSysctl(spec, key, value);
+  for (const name of [spec.hostname, spec.domainname]) {
+    // sethostname(2): at most 64 bytes.
+    if (name !== undefined && new TextEncoder().encode(name).length > 64) {
+      refuse(`the host name ${JSON.stringify(name)} is longer than 64 bytes`);
+    }
+  }
+  if (spec.hostname !== undefined && !hasOwnOrJoined(spec, "uts")) {
+    refuse("a host name needs a uts namespace of the container's own");
+  }
+}
+
+const hasOwnOrJoined = (spec: Spec, type: NamespaceType) => (spec.linux?.namespaces ?? []).some((n) => n.type === type);
+
+function checkNamespaces(spec: Spec): void {
+  const seen = new Set<string>();
+  for (const { type, path } of spec.linux?.namespaces ?? []) {
+    if (!NAMESPACES.includes(type)) refuse(`there is no namespace of type ${JSON.stringify(type)}`);
+    if (seen.has(type)) refuse(`linux.namespaces names ${type} twice`);
+    seen.add(type);
+    if (path !== undefined && ["pid", "user", "mount", "time"].includes(type)) {
+      refuse(`joining an existing ${type} namespace (${path}) is not done by mini`);
+    }
+  }
+  if (!isNew(spec, "mount")) refuse("a container needs a mount namespace of its own");
+  if (!isNew(spec, "pid")) refuse("a container needs a pid namespace of its own");
+  const mappings = [...spec.linux?.uidMappings ?? [], ...spec.linux?.gidMappings ?? []];
+  if (isNew(spec, "user") !== mappings.length > 0) {
+    refuse("a user namespace needs uidMappings and gidMappings, and they need a user namespace");
+  }
+}
+
+function checkProcess({ process }: Spec): void {
+  const id = (n: number) => Number.isInteger(n) && n >= 0 && n < 2 ** 32 - 1;
+  const { uid, gid, additionalGids = [] } = process.user;
+  for (const n of [uid, gid, ...additionalGids]) {
+    if (!id(n)) refuse(`${n} is not a user or group id (0 to 4294967294)`);
+  }
+  if (!process.args.length) refuse("process.args is empty: there is no program to run");
+  const words = [...process.args, ...process.env ?? [], process.cwd];
+  const bad = words.find((word) => word.includes("\0"));
+  if (bad !== undefined) refuse(`a NUL character is not allowed in ${JSON.stringify(bad)}`);
+  for (const { type, soft, hard } of process.rlimits ?? []) {
+    if (soft > hard) refuse(`the limit ${type} is ${soft}, above its own maximum ${hard}`);
+  }
+}
+
+/** Only what a namespace of the container's own holds: all else would change the host (CVE-2022-0811). */
+function checkSysctl(spec: Spec, key: string, value: string): void {
+  if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i.test(key)) refuse(`${JSON.stringify(key)} is not the name of a sysctl`);
+  if (/[\n\0]/.test(value)) refuse(`the value of sysctl ${key} must be one line`);
+  const needs: NamespaceType | undefined = key.startsWith("net.")
+    ? "network"
+    : IPC_SYSCTLS.has(key) || key.startsWith("fs.mqueue.")
+    ? "ipc"
+    : key === "kernel.domainname"
+    ? "uts"
+    : undefined;
+  if (!needs) refuse(`sysctl ${key} belongs to the whole host, not to a container, so it cannot be set for one`);
+  else if (!isNew(spec, needs)) refuse(`sysctl ${key} needs a ${needs} namespace of the container's own`);
+}
