@@ -7,7 +7,9 @@
 import { TIOCSPGRP, WNOHANG } from "../ffi/constants.ts";
 import { op, type Operation, result } from "../ffi/program.ts";
 
-const SIGCHLD = 17;
+const SIGCHLD = 17, CLONE_PARENT_SETTID = 0x100000;
+// The child's number, in memory of the init's own: results are shared, and the child's side of clone writes one too.
+const child = { load: "init child", size: 8 } as const;
 // The status of wait4(2) is 32 bits in a cell of zeros, so that loads at odd offsets pick it apart (little-endian):
 const status = { cell: "init status", size: 24, offset: 8 } as const;
 const load = (offset: number) => ({ load: "init status", size: 24, offset }) as const;
@@ -23,10 +25,14 @@ const LOW_BYTE_ON_TOP = load(1); // status << 56: zero if it exited, negative if
 export function initOperations(terminal: boolean): Operation[] {
   return [
     op("close_range", [3, 0xffffffff, 0], "init keeps nothing of ours open"),
-    op("clone", [SIGCHLD, 0, 0, 0, 0], "init stays here, the program runs as its child", {
-      name: "init child",
-      jump: { when: ">", to: "init wait" },
-    }),
+    op(
+      "clone",
+      [SIGCHLD | CLONE_PARENT_SETTID, 0, { cell: "init child", size: 8 }, 0, 0],
+      "init stays, the program is its child",
+      {
+        jump: { when: ">", to: "init wait" },
+      },
+    ),
     op("setpgid", [0, 0], "a process group of its own, so that the terminal's signals reach it once"),
     ...(terminal
       ? [
@@ -41,13 +47,13 @@ export function initOperations(terminal: boolean): Operation[] {
       jump: { when: "<", to: "init wait" },
     }),
     op("add", [result("init wait"), 0], "a child's end?", { jump: { when: "=", than: SIGCHLD, to: "init reap" } }),
-    op("kill", [result("init child"), result("init wait")], "init: hand the signal on", {
+    op("kill", [child, result("init wait")], "init: hand the signal on", {
       optional: true,
       jump: { when: "always", to: "init wait" },
     }),
     op("wait4", [-1, status, WNOHANG, 0], "init: reap", { name: "init reap", jump: { when: "<=", to: "init wait" } }),
     op("add", [result("init reap"), 0], "somebody else's child?", {
-      jump: { when: "!=", than: result("init child"), to: "init reap" },
+      jump: { when: "!=", than: child, to: "init reap" },
     }),
     op("add", [LOW_BYTE_ON_TOP, 0], "did the program exit by itself?", { jump: { when: "=", to: "init exited" } }),
     op("add", [LOW_BYTE_ON_TOP, 0], "with a core dump?", { jump: { when: "<", to: "init dumped" } }),
