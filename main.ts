@@ -1,3 +1,5 @@
 import { main } from "./cli/main.ts";
 
-Deno.exit(await main(Deno.args));
+// A worker of ours runs this same module: in the one file there is no other.
+if (self.name === "") Deno.exit(await main(Deno.args));
+else await (await import("./cli/worker.ts")).work(self.name);

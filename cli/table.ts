@@ -4,6 +4,7 @@
  */
 
 import type { Command } from "./command.ts";
+import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, version } from "./rows/meta.ts";
 
 /** The headings of `mini --help`, in this order. */
@@ -15,10 +16,16 @@ export const groups: readonly string[] = [
 ];
 
 /** The first words of two-word commands, such as `image` of `image inspect`. */
-export const nouns: Readonly<Record<string, string>> = {};
+export const nouns: Readonly<Record<string, string>> = {
+  image: "Manage images",
+};
 
 /** Every command, in the order of help. */
 export const commands: readonly Command[] = [
+  { ...pull, load: () => import("./pull.ts") },
+  { ...push, load: () => import("./push.ts") },
+  { ...login, load: () => import("./login.ts") },
+  { ...logout, load: () => import("./logout.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },
