@@ -6,6 +6,7 @@
 import { MiniError } from "../ffi/errors.ts";
 
 const MAGIC = 0xfd2fb528;
+const MAGIC_BYTES = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd]);
 const enum State {
   Magic,
   Descriptor,
@@ -32,21 +33,28 @@ export class ZstdFrames {
   *split(bytes: Uint8Array): Generator<Uint8Array> {
     let start = 0;
     for (let at = 0; at < bytes.length;) {
+      const before = this.state;
+      const isWhole = this.got === 0;
       const count = Math.min(this.need - this.got, bytes.length - at);
-      if (this.state !== State.Block && this.state !== State.Header && this.state !== State.Skip) {
-        for (let i = 0; i < count && this.got + i < 4; i++) {
-          this.value += bytes[at + i]! * 2 ** (8 * (this.got + i));
-        }
+      if (before !== State.Block && before !== State.Header && before !== State.Skip) {
+        for (let i = 0; i < count; i++) this.value += bytes[at + i]! * 2 ** (8 * (this.got + i));
       }
-      const skipping = this.state === State.Skip || this.state === State.SkipSize;
       this.got += count;
       at += count;
-      if (skipping) start = at;
-      if (this.got < this.need) continue;
-      if (this.next()) {
-        if (at > start) yield bytes.subarray(start, at);
+      const isComplete = this.got === this.need;
+      const hasEnded = isComplete && this.next();
+      if (before === State.Magic) {
+        // What begins here is known only when all four bytes are, which may have come in two pieces.
+        if (this.state !== State.Descriptor) start = at;
+        else if (!isWhole) {
+          yield MAGIC_BYTES;
+          start = at;
+        }
+      } else if (before === State.Skip || before === State.SkipSize) start = at;
+      if (hasEnded) {
+        yield bytes.subarray(start, at);
         start = at;
-      } else if (this.state === State.SkipSize) start = at;
+      }
     }
     if (start < bytes.length) yield bytes.subarray(start);
   }
