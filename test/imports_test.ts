@@ -99,6 +99,19 @@ Deno.test("imports point down the page and never up", async () => {
   assertEquals(problems, []);
 });
 
+Deno.test("no module exports a variable that changes", async () => {
+  // In the one file, an importer keeps the value that it got first (tools/single_file/program.ts).
+  const found: string[] = [];
+  for (const path of files) {
+    const text = await Deno.readTextFile(`${ROOT}/${path}`);
+    const exported = [...text.matchAll(/^export \{([^}]*)\}(?! from)/gm)].flatMap((match) => match[1]!.split(/[\s,]+/));
+    for (const [, mark, name] of text.matchAll(/^(export )?(?:let|var) (\w+)/gm)) {
+      if (mark || exported.includes(name!)) found.push(`${path} exports ${name}`);
+    }
+  }
+  assertEquals(found, []);
+});
+
 Deno.test("dependencies come from npm, each with its exact version", () => {
   const loose = Object.values(config.imports).filter((target) =>
     !/^npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+(\/|$)/.test(target)

@@ -3,7 +3,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { resolve } from "@std/path";
 import { type Line, link } from "../ffi/machine_code.ts";
 import { Elf } from "../tools/single_file/elf.ts";
-import { moduleToScript, singleFile } from "../tools/single_file/single_file.ts";
+import { packProgram } from "../tools/single_file/program.ts";
+import { singleFile } from "../tools/single_file/single_file.ts";
 import { startAarch64 } from "../tools/single_file/start_aarch64.ts";
 import type { StartCode } from "../tools/single_file/start_code.ts";
 import { startX86_64 } from "../tools/single_file/start_x86_64.ts";
@@ -56,9 +57,9 @@ async function build(): Promise<void> {
     args: ["bundle", "--quiet", "--minify", "--output", `${folder}/probe.js`, `${folder}/probe.ts`],
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
-  const script = moduleToScript(await Deno.readTextFile(`${folder}/probe.js`));
+  const program = packProgram({ "main.js": await Deno.readTextFile(`${folder}/probe.js`) }, "main.js");
   const files = { "a.txt": new TextEncoder().encode("hello"), empty: new Uint8Array() };
-  const built = singleFile(await Deno.readFile(Deno.execPath()), script, files);
+  const built = singleFile(await Deno.readFile(Deno.execPath()), program, files);
   await Deno.writeFile(file, built.stream(), { mode: 0o755 });
 }
 await build();
@@ -165,7 +166,7 @@ Deno.test("an error names the place in the program", async () => {
   const { code, stderr } = await run(file, { args: ["fail"], env: { NO_COLOR: "1" } });
   assertEquals(code, 1);
   assertStringIncludes(stderr, "Error: on purpose");
-  assertStringIncludes(stderr, "mini.js");
+  assertStringIncludes(stderr, "mini:main.js");
 });
 
 Deno.test("the file is an executable as the kernel and the dynamic linker want it", () => {

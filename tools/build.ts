@@ -7,7 +7,8 @@
  * `deno` executable. `--with` asks for one of the two.
  */
 import { resolve } from "@std/path";
-import { moduleToScript, singleFile } from "./single_file/single_file.ts";
+import { packProgram, type Program } from "./single_file/program.ts";
+import { singleFile } from "./single_file/single_file.ts";
 import { makeStarter } from "./starter/starter.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -37,32 +38,28 @@ function commit(): string | undefined {
   }
 }
 
-/**
- * main.ts and all that it imports as one module, build/mini.js. Minified, since reading it is a part of each start
- * (a quarter less for the same program); the names of functions in stack traces are kept.
- */
-function bundle(): string {
+// Minified, since reading the text is a part of each start; the names of functions in stack traces are kept.
+const BUNDLE = ["bundle", "--quiet", "--minify", "--keep-names"];
+
+/** Bundles main.ts and all that it imports into one module, build/mini.js. */
+function bundle(build: string | undefined): void {
   const path = `${BUILD}/mini.js`;
-  deno("bundle", "--quiet", "--minify", "--keep-names", "--output", path, "main.ts");
-  const build = commit();
-  const module = (build ? `const MINI_BUILD=${JSON.stringify(build)};\n` : "") + Deno.readTextFileSync(path);
-  Deno.writeTextFileSync(path, module);
-  return module;
+  deno(...BUNDLE, "--output", path, "main.ts");
+  if (build === undefined) return;
+  Deno.writeTextFileSync(path, `const MINI_BUILD=${JSON.stringify(build)};\n${Deno.readTextFileSync(path)}`);
 }
 
-/** Fails if the module needs something at its start that is not in it: such an import costs more than all the rest. */
-function script(module: string): string {
-  const script = moduleToScript(module);
+/** The same as a module for each part that is needed at another time, packed. */
+function program(build: string | undefined): Program {
+  const folder = Deno.makeTempDirSync({ dir: BUILD });
   try {
-    new Function(script);
-  } catch (error) {
-    const imports = [...module.matchAll(/\bimport\b[^"'()]*["']([^"']+)["']/g)].map((match) => match[1]);
-    throw new Error(
-      `the bundle cannot run as a script: ${error instanceof Error ? error.message : error}` +
-        (imports.length > 0 ? `; it imports ${imports.join(", ")} statically` : ""),
-    );
+    deno(...BUNDLE, "--code-splitting", "--outdir", folder, "main.ts");
+    const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
+    const modules = Object.fromEntries(names.map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]));
+    return packProgram(modules, "main.js", build === undefined ? {} : { MINI_BUILD: build });
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
   }
-  return script;
 }
 
 /** Throws unless the file runs and says its version. */
@@ -74,7 +71,10 @@ function tryOut(path: string): void {
 /** Builds with `deno compile`. Returns undefined, or the reason why that cannot be. */
 async function withCompile(to: string, files: string[]): Promise<string | undefined> {
   try {
-    await (await fetch(DOWNLOADS, { signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS) })).body?.cancel();
+    // DENORT_BIN is Deno's way to name a base that is there already.
+    if (!Deno.env.has("DENORT_BIN")) {
+      await (await fetch(DOWNLOADS, { signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS) })).body?.cancel();
+    }
   } catch (error) {
     return `Deno's download server cannot be reached (${error instanceof Error ? error.message : error})`;
   }
@@ -89,17 +89,18 @@ async function withCompile(to: string, files: string[]): Promise<string | undefi
   }
 }
 
-async function withDeno(to: string, module: string, files: string[]): Promise<void> {
+async function withDeno(to: string, program: Program, files: string[]): Promise<void> {
   const embedded = Object.fromEntries(files.map((name) => [name, Deno.readFileSync(`${BUILD}/${name}`)]));
-  const file = singleFile(Deno.readFileSync(Deno.execPath()), script(module), embedded);
+  const file = singleFile(Deno.readFileSync(Deno.execPath()), program, embedded);
   await Deno.writeFile(to, file.stream(), { mode: 0o755 });
   tryOut(to);
 }
 
 async function build(way: string | undefined): Promise<void> {
   Deno.mkdirSync(BUILD, { recursive: true });
-  const module = bundle();
-  script(module);
+  const version = commit();
+  bundle(version);
+  const packed = program(version);
   const files: string[] = [];
   const missing = makeStarter(`${BUILD}/starter.tar.gz`, `${BUILD}/apt`);
   if (missing) say(`there is no image in it: ${missing}`);
@@ -114,7 +115,7 @@ async function build(way: string | undefined): Promise<void> {
       if (reason) say(`${reason}; building on the deno executable instead`);
       way = reason ? "deno" : "compile";
     }
-    if (way === "deno") await withDeno(unfinished, module, files);
+    if (way === "deno") await withDeno(unfinished, packed, files);
     Deno.renameSync(unfinished, `${ROOT}/mini`);
   } finally {
     await Deno.remove(unfinished).catch((error) => {

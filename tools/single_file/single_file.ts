@@ -3,14 +3,15 @@
  *
  *     the deno executable, with one program header and the entry point changed
  *     the start code and its lists (start_code.ts), in a segment of their own
- *     the script, the embedded files, the index of both (ffi/self.ts)
+ *     the program (program.ts), the embedded files, the index of both (ffi/self.ts)
  *
- * The module that Deno is given is a `data:` URL of one line, which reads the script from the file's end and evaluates
- * it. (Given as a module, it would be parsed once more by Deno in search of imports: 10 ms for 250 kB.)
+ * The module that Deno is given is a `data:` URL of one line, which reads the program from the file's end and evaluates
+ * its boot script. (Given as a module, it would be parsed once more by Deno in search of imports: 10 ms for 250 kB.)
  */
 import { link } from "../../ffi/machine_code.ts";
 import { encodeIndex } from "../../ffi/self.ts";
 import { Elf, SEGMENT_ALIGNMENT } from "./elf.ts";
+import type { Program } from "./program.ts";
 import { encodeLists, type Rule } from "./start_code.ts";
 import { startAarch64 } from "./start_aarch64.ts";
 import { startX86_64 } from "./start_x86_64.ts";
@@ -44,25 +45,19 @@ const RULES: Rule[] = [
 const align = (offset: number) => Math.ceil(offset / SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT;
 
 /** The module of one line. Only characters that stand for themselves in a data URL. */
-function loader(offset: number, length: number): string {
+function loader(offset: number, { bytes: { length }, bootLength }: Program): string {
   return "data:application/javascript," +
     `let%20f=Deno.openSync("/proc/self/exe"),b=new%20Uint8Array(${length}),n=0,r;f.seekSync(${offset},0);` +
-    `while(n<b.length&&(r=f.readSync(b.subarray(n))))n+=r;f.close();(0,eval)(new%20TextDecoder().decode(b))`;
-}
-
-/** A classic script that does what the module did. It may use `await` and `import()`, but no import or export statements. */
-export function moduleToScript(module: string): string {
-  return `(async(importMeta)=>{"use strict";${module.replaceAll("import.meta", "importMeta")}\n})` +
-    `({url:"mini:",main:true})\n//# sourceURL=mini.js\n`;
+    `while(n<b.length&&(r=f.readSync(b.subarray(n))))n+=r;f.close();await(0,eval)(new%20TextDecoder().decode(b.subarray(0,${bootLength})))(b)`;
 }
 
 /**
- * The bytes of the one file. `deno` is the executable to build on (changed in place), `script` what it runs, `files` are
+ * The bytes of the one file. `deno` is the executable to build on (changed in place), `program` what it runs, `files` are
  * embedded. Throws if it is not an executable as Deno's are.
  */
 export function singleFile(
   deno: Uint8Array<ArrayBuffer>,
-  script: string,
+  program: Program,
   files: Record<string, Uint8Array<ArrayBuffer>>,
 ): Blob {
   const elf = new Elf(deno);
@@ -79,10 +74,10 @@ export function singleFile(
       env: DENO_ENV,
       rules: RULES,
     });
-  const content = { "mini.js": new TextEncoder().encode(script), ...files };
+  const content = { "mini.js": program.bytes, ...files };
   // The lists hold the loader, and the loader where the script begins: behind a page that is large enough for them.
   const contentAt = align(segmentAt + 1);
-  const module = lists(loader(contentAt, content["mini.js"].length));
+  const module = lists(loader(contentAt, program));
   if (code.length + module.length > contentAt - segmentAt) throw new Error("the start code's lists are too long");
   elf.addSegment(segmentAt, address, code.length + module.length);
 
