@@ -110,12 +110,20 @@ async function downloadAndUnpack(
     }
   } catch (error) {
     // A full disk is not to stay full of what cannot be used.
-    if (error instanceof SyscallError && [Errno.ENOSPC, Errno.EDQUOT].includes(error.errno)) ingest.abort();
+    if (isDiskFull(error)) ingest.abort();
     else ingest.suspend();
     unpacking?.stop();
     await unpacking?.done.catch(() => {/* it was told to stop, or its own error is the one that is thrown */});
-    throw error;
+    if (!(error instanceof SyscallError) || !isDiskFull(error)) throw error;
+    throw new MiniError(`the disk of ${store.folder} is full; nothing of the layer ${digest} was kept`, undefined, {
+      cause: error,
+    });
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const call = error instanceof MiniError ? error.cause : error;
+  return call instanceof SyscallError && [Errno.ENOSPC, Errno.EDQUOT].includes(call.errno);
 }
 
 function commit(ingest: Ingest, { digest }: Descriptor, source: PullSource): void {

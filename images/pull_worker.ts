@@ -45,7 +45,8 @@ export interface PortableError {
   readonly kind: "syscall" | "mini" | "defect";
   readonly message: string;
   readonly stack?: string | undefined;
-  readonly syscall?: { readonly name: string; readonly errno: number; readonly path?: string | undefined };
+  /** The failed call, or the one that caused a MiniError. */
+  readonly syscall?: { readonly name: string; readonly errno: number; readonly path?: string | undefined } | undefined;
 }
 
 /** After so many bytes the main isolate is told how far the unpacking is. */
@@ -85,11 +86,12 @@ export async function unpackJob(job: UnpackJob, growth: Growth, report: (bytes: 
 async function* follow(store: Store, job: UnpackJob, growth: Growth, report: (bytes: number) => void) {
   using file = openGrowing(job.partial!, store.blobs.path(job.blobDigest));
   let position = 0, reported = 0;
+  // One buffer serves all: each piece has been consumed when the next one is asked for.
+  const buffer = new Uint8Array(CHUNK_BYTES);
   while (position < job.size) {
     if (growth.bytes === position) await growth.beyond(position);
     growth.signal.throwIfAborted();
-    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, growth.bytes - position));
-    const count = file.readSync(buffer);
+    const count = file.readSync(buffer.subarray(0, Math.min(CHUNK_BYTES, growth.bytes - position)));
     if (count === null) throw new Error(`${job.partial} is shorter than what was written to it`);
     position += count;
     yield buffer.subarray(0, count);
@@ -135,10 +137,9 @@ export class Growth {
 }
 
 function toPortable(error: unknown): PortableError {
-  if (error instanceof SyscallError) {
-    const { syscall: name, errno, path, message } = error;
-    return { kind: "syscall", message, syscall: { name, errno, path } };
-  }
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-  return { kind: name === "MiniError" ? "mini" : "defect", message, stack };
+  const { name, message, stack, cause } = error instanceof Error ? error : new Error(String(error));
+  const call = [error, cause].find((one) => one instanceof SyscallError);
+  const syscall = call && { name: call.syscall, errno: call.errno, path: call.path };
+  if (error instanceof SyscallError) return { kind: "syscall", message, syscall };
+  return name === "MiniError" ? { kind: "mini", message, syscall } : { kind: "defect", message, stack };
 }

@@ -121,8 +121,9 @@ function listen(worker: Worker, report: (bytes: number) => void): Promise<void> 
 }
 
 function fromPortable({ kind, message, stack, syscall }: PortableError): Error {
-  if (syscall) return new SyscallError(syscall.name, syscall.errno, syscall.path);
-  if (kind === "mini") return new MiniError(message);
+  const call = syscall && new SyscallError(syscall.name, syscall.errno, syscall.path);
+  if (kind === "syscall" && call) return call;
+  if (kind === "mini") return new MiniError(message, undefined, call && { cause: call });
   const error = new Error(message);
   if (stack !== undefined) error.stack = stack;
   return error;
