@@ -63,6 +63,21 @@ export class Blobs {
     return digest;
   }
 
+  /** Takes a file over as a blob: moves it here. The caller has computed its digest, and holds a lease on it. */
+  adopt(path: string, digest: string): void {
+    this.store.prepare();
+    if (this.has(digest)) return;
+    const file = Deno.openSync(path);
+    try {
+      file.syncSync();
+    } finally {
+      file.close();
+    }
+    const target = this.path(digest);
+    Deno.renameSync(path, target);
+    fsyncFolder(target.slice(0, target.lastIndexOf("/")));
+  }
+
   /**
    * Begins to store a blob, or goes on where an interrupted command stopped: see {@linkcode Ingest.offset}. Waits while
    * another command stores the same blob. Returns undefined if the blob is here (already, or after the waiting).

@@ -82,8 +82,8 @@ export async function unpackLayer(
   }
 }
 
-/** A new folder for a layer, locked so that the garbage collection leaves it alone. */
-function makeTemporary(store: Store): { path: string; fd: number } {
+/** A new folder, locked until its descriptor is closed, so that the garbage collection leaves it alone. */
+export function makeTemporary(store: Store): { path: string; fd: number } {
   using _ = store.lock("shared");
   store.prepare();
   const path = `${store.folder}/layers/.tmp-${crypto.randomUUID()}`;
