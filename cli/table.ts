@@ -4,8 +4,11 @@
  */
 
 import type { Command } from "./command.ts";
+import { inspect, kill, ps, rm, stop } from "./rows/containers.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, version } from "./rows/meta.ts";
+import { run } from "./rows/run.ts";
+import { systemCheck } from "./rows/system.ts";
 
 /** The headings of `mini --help`, in this order. */
 export const groups: readonly string[] = [
@@ -17,15 +20,24 @@ export const groups: readonly string[] = [
 
 /** The first words of two-word commands, such as `image` of `image inspect`. */
 export const nouns: Readonly<Record<string, string>> = {
+  container: "Manage containers",
   image: "Manage images",
+  system: "Manage what mini keeps on this machine",
 };
 
 /** Every command, in the order of help. */
 export const commands: readonly Command[] = [
+  { ...run, load: () => import("./run.ts") },
+  { ...stop, load: () => import("./stop.ts") },
+  { ...kill, load: () => import("./kill.ts") },
+  { ...rm, load: () => import("./rm.ts") },
+  { ...ps, load: () => import("./ps.ts") },
+  { ...inspect, load: () => import("./inspect.ts") },
   { ...pull, load: () => import("./pull.ts") },
   { ...push, load: () => import("./push.ts") },
   { ...login, load: () => import("./login.ts") },
   { ...logout, load: () => import("./logout.ts") },
+  { ...systemCheck, load: () => import("./system_check.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },

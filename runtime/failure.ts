@@ -1,8 +1,8 @@
 /** Why a container did not come to be, in one sentence and with Docker's exit status. */
-import { AT_FDCWD, O_DIRECTORY, O_PATH, O_RDONLY } from "../ffi/constants.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY } from "../ffi/constants.ts";
 import { Errno, errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.ts";
-import { openat, openInRoot, pread } from "../ffi/files.ts";
 import { close, machine } from "../ffi/kernel.ts";
+import { open, openBelow, readFile } from "../ffi/open.ts";
 import type { Operation } from "../ffi/program.ts";
 import type { Failure, Results } from "../ffi/spawn.ts";
 import { components } from "./plan_paths.ts";
@@ -101,7 +101,7 @@ const MACHINES: Record<number, string> = {
 function inspect(root: number, path: string, errno: number): string | undefined {
   let fd: number;
   try {
-    fd = openInRoot(root, components(`/${path}`, "a program").join("/"), O_RDONLY);
+    fd = openBelow(root, components(`/${path}`, "a program").join("/"), O_RDONLY);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     if (NOT_HERE.includes(error.errno)) return undefined;
@@ -120,8 +120,9 @@ function inspect(root: number, path: string, errno: number): string | undefined 
 }
 
 function inspectContent(fd: number, root: number, errno: number): string {
+  const content = readFile(fd, 4096), { length } = content;
   const head = new Uint8Array(4096), view = new DataView(head.buffer);
-  const length = pread(fd, head, 0);
+  head.set(content);
   if (head[0] === 0x23 && head[1] === 0x21) { // #!
     const line = new TextDecoder().decode(head.subarray(2, length)).split("\n")[0]!;
     const interpreter = line.trim().split(/\s/)[0] ?? "";
@@ -164,7 +165,7 @@ function elfInterpreter(head: Uint8Array, view: DataView): string | undefined {
 
 function isThere(root: number, path: string): boolean {
   try {
-    close(openInRoot(root, components(path, "a loader").join("/"), O_PATH));
+    close(openBelow(root, components(path, "a loader").join("/"), O_PATH));
     return true;
   } catch {
     return false;
@@ -172,4 +173,4 @@ function isThere(root: number, path: string): boolean {
 }
 
 /** Opens a folder as a root to look into. @throws {SyscallError} */
-export const openRoot = (path: string) => openat(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+export const openRoot = (path: string) => open(path, O_PATH | O_DIRECTORY);

@@ -8,12 +8,13 @@ import type { Rootfs } from "./plan.ts";
 export interface Layers {
   /** Absolute paths, the bottom one first. */
   readonly lowers: readonly string[];
-  readonly upper: string;
-  readonly work: string;
+  /** Takes the changes; without it the mount is read-only, and `work` is not used. */
+  readonly upper?: string;
+  readonly work?: string;
   /** An empty folder to mount on, in the container's mount namespace alone. */
   readonly target: string;
   /** The container's changes need not survive a power loss, because the container does not: nothing is synced at its end. */
-  readonly volatile: boolean;
+  readonly volatile?: boolean;
 }
 
 /** The kernel's limit on the options of one mount, less the final NUL. */
@@ -38,12 +39,11 @@ export function overlayRootfs(layers: Layers): { rootfs: Rootfs; descriptors: nu
     [
       // The kernel wants the top one first.
       `lowerdir=${lowers.toReversed().map(path).join(":")}`,
-      `upperdir=${path(upper)}`,
-      `workdir=${path(work)}`,
+      ...upper !== undefined && work !== undefined ? [`upperdir=${path(upper)}`, `workdir=${path(work)}`] : [],
       ...volatile ? ["volatile"] : [],
     ].join(",");
   const plain = write((folder) => folder);
-  const special = [...lowers, upper, work].some((folder) => /[,:\\]/.test(folder));
+  const special = [...lowers, upper ?? "", work ?? ""].some((folder) => /[,:\\]/.test(folder));
   if (!special && new TextEncoder().encode(plain).length <= PAGE) {
     return { rootfs: { kind: "overlay", options: plain, relativeTo: "/", target }, descriptors: [] };
   }

@@ -15,12 +15,9 @@ import { Errno, MiniError } from "../ffi/errors.ts";
 import { op, type Operation } from "../ffi/program.ts";
 import { CAPABILITIES, capabilityMask, capabilityNumber } from "./capabilities.ts";
 import { rlimitNumber } from "./rlimits.ts";
-import { signalName } from "./signals.ts";
 import type { Process } from "./spec.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** Programs that started us may have set these to "ignore", and ignored signals stay so over execve (signal(7)). */
-const RESET_SIGNALS = [1, 2, 3, 10, 12, 13, 15, 17, 20, 21, 22];
 /** Longest path without and with the words that getcwd puts in front of a folder outside the root. */
 const PATH_MAX = 4096;
 
@@ -134,14 +131,9 @@ export function waitForCaller(sync: number, why: string): Operation[] {
   ];
 }
 
-/** The signals as a new program expects them: nothing blocked, nothing ignored. struct sigaction is zero for SIG_DFL. */
+/** What was blocked while the process was made. Dispositions have been reset before this program began (spawn.ts). */
 export function signalOperations(): Operation[] {
-  return [
-    ...RESET_SIGNALS.map((signal) =>
-      op("rt_sigaction", [signal, new Uint8Array(32), 0, 8], `${signalName(signal)} as at the beginning`)
-    ),
-    op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked"),
-  ];
+  return [op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked")];
 }
 
 /** What the candidates of the search along PATH are called: `exec 0` … */

@@ -67,7 +67,7 @@ function checkProcess({ process }: Spec): void {
   const bad = words.find((word) => word.includes("\0"));
   if (bad !== undefined) refuse(`a NUL character is not allowed in ${JSON.stringify(bad)}`);
   for (const { type, soft, hard } of process.rlimits ?? []) {
-    if (soft > hard) refuse(`the limit ${type} is ${soft}, above its own maximum ${hard}`);
+    if (hard >= 0 && (soft < 0 || soft > hard)) refuse(`the limit ${type} is ${soft}, above its own maximum ${hard}`);
   }
 }
 

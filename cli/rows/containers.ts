@@ -40,6 +40,38 @@ export const rm: CommandRow = {
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
 };
 
+/** `mini stop`. */
+export const stop: CommandRow = {
+  name: "stop",
+  aliases: ["container stop"],
+  group: "Run containers",
+  summary: "Stop running containers",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: [
+    { name: "signal", short: "s", kind: "string", description: "Signal to send instead of the container's own" },
+    {
+      name: "time",
+      short: "t",
+      kind: "integer",
+      min: 0,
+      default: "10",
+      description: "Seconds to wait before killing it",
+    },
+  ],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+};
+
+/** `mini kill`. */
+export const kill: CommandRow = {
+  name: "kill",
+  aliases: ["container kill"],
+  group: "Run containers",
+  summary: "Send a signal to running containers",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: [{ name: "signal", short: "s", kind: "string", default: "KILL", description: "Signal to send" }],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+};
+
 /** `mini inspect`. */
 export const inspect: CommandRow = {
   name: "inspect",

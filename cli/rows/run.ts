@@ -77,6 +77,7 @@ export const runFlags: readonly Flag[] = [
     kind: "choice",
     placeholder: "network",
     values: ["none", "host"],
+    default: "none",
     heading: ISOLATION,
     description: 'Network of the container ("none", "host")',
   },

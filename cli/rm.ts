@@ -1,0 +1,18 @@
+/** `mini rm`. */
+import { MiniError } from "../ffi/errors.ts";
+import { Containers } from "../engine/containers.ts";
+import { removeContainer } from "../engine/control.ts";
+import type { Invocation } from "./command.ts";
+import { forEachNamed } from "./each.ts";
+
+export default async function ({ flags, args, globals }: Invocation): Promise<number> {
+  const containers = new Containers(globals.root, globals.state), force = flags.boolean("force");
+  return await forEachNamed(args, async (name) => {
+    try {
+      await removeContainer(containers, await containers.get(name), force);
+    } catch (error) {
+      // As with rm -f of files: what is not there is as good as removed.
+      if (!(force && error instanceof MiniError && error.message.startsWith("there is no container"))) throw error;
+    }
+  });
+}

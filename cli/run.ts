@@ -1,0 +1,99 @@
+/** `mini run`: the command line becomes what the engine is asked for. */
+import { MiniError } from "../ffi/errors.ts";
+import { userEnvironment } from "../ffi/self.ts";
+import { Containers } from "../engine/containers.ts";
+import { findImage, type PullPolicy } from "../engine/image.ts";
+import {
+  readCapabilities,
+  readEntrypoint,
+  readEnv,
+  readEnvFile,
+  readPairs,
+  readSecurityOptions,
+  readTmpfs,
+  readUlimit,
+  readVolume,
+} from "../engine/options.ts";
+import { run, type RunOptions, type RunSource } from "../engine/run.ts";
+import { checkName } from "../engine/names.ts";
+import type { Invocation } from "./command.ts";
+import type { FlagValues } from "./flag_values.ts";
+import { write } from "./output.ts";
+
+export default async function ({ flags, args, globals }: Invocation): Promise<number> {
+  // Everything that can be wrong in the words themselves is said before anything is fetched or made.
+  const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
+  const source = await findSource(flags, args, globals.root);
+  const containers = new Containers(globals.root, globals.state);
+  return await run(containers, source, options, (note) => write(`mini: note: ${note}\n`, Deno.stderr));
+}
+
+async function findSource(flags: FlagValues, args: readonly string[], root: string): Promise<RunSource> {
+  const folder = flags.string("rootfs");
+  if (folder === undefined) {
+    return await findImage(root, args[0]!, {
+      pull: flags.string("pull") as PullPolicy,
+      platform: flags.string("platform"),
+      quiet: flags.boolean("quiet"),
+    });
+  }
+  for (const flag of ["pull", "platform", "quiet"]) {
+    if (flags.given(flag)) {
+      throw new MiniError(`--${flag} is about an image, and --rootfs takes its place: leave one of them out`);
+    }
+  }
+  return { name: folder, diffIDs: [], layers: [], directory: existingFolder(folder), config: {} };
+}
+
+/** @throws {MiniError} for what is no folder or cannot be looked into. */
+function existingFolder(folder: string): string {
+  try {
+    const path = Deno.realPathSync(folder);
+    if (!Deno.statSync(path).isDirectory) throw new MiniError(`--rootfs ${folder} is not a folder`);
+    if (path === "/") throw new MiniError("--rootfs / is the host itself, which would not be a container");
+    return path;
+  } catch (error) {
+    if (error instanceof MiniError) throw error;
+    if (error instanceof Deno.errors.NotFound) throw new MiniError(`--rootfs ${folder}: there is no such folder`);
+    throw new MiniError(`--rootfs ${folder} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
+  const environment = userEnvironment();
+  const own = (name: string) => environment[name];
+  const name = flags.string("name");
+  if (name !== undefined) checkName(name);
+  const hostname = flags.string("hostname");
+  if (hostname !== undefined && flags.string("network") === "host") {
+    throw new MiniError("--hostname cannot be given with --network host, where the host's name counts");
+  }
+  return {
+    args,
+    interactive: flags.boolean("interactive"),
+    tty: flags.boolean("tty"),
+    autoRemove: flags.boolean("rm"),
+    name,
+    env: [
+      ...flags.list("env-file").flatMap((path) => readEnvFile(path, own)),
+      ...flags.list("env").flatMap((e) => readEnv(e, own)),
+    ],
+    workingDir: flags.string("workdir"),
+    user: flags.string("user"),
+    groups: flags.list("group-add"),
+    hostname,
+    entrypoint: readEntrypoint(flags.string("entrypoint")),
+    volumes: [...flags.list("volume").map(readVolume), ...flags.list("tmpfs").map(readTmpfs)],
+    readonlyRootfs: flags.boolean("read-only"),
+    init: flags.boolean("init"),
+    network: flags.string("network") as "none" | "host",
+    stopSignal: flags.string("stop-signal"),
+    labels: readPairs("label", flags.list("label"), false),
+    capabilities: readCapabilities(flags.list("cap-add"), flags.list("cap-drop")),
+    noNewPrivileges: readSecurityOptions(flags.list("security-opt")),
+    rlimits: flags.list("ulimit").map(readUlimit),
+    sysctl: readPairs("sysctl", flags.list("sysctl"), true),
+    shmBytes: flags.number("shm-size") ?? 0,
+    cidFile: flags.string("cidfile"),
+  };
+}

@@ -1,0 +1,32 @@
+/** The three files in /etc that are a container's own: who it is, and where names are looked up. */
+import type { Mount } from "../runtime/spec.ts";
+
+const HOSTS = `127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+`;
+
+function hostFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** Writes the files into the container's folder; returns their mounts. The container may change its copies. */
+export function etcMounts(folder: string, hostname: string, network: "none" | "host"): Mount[] {
+  const files: Record<string, string> = {
+    hostname: `${hostname}\n`,
+    hosts: network === "host" ? hostFile("/etc/hosts") : HOSTS,
+    "resolv.conf": hostFile("/etc/resolv.conf"),
+  };
+  return Object.entries(files).map(([name, content]) => {
+    Deno.writeTextFileSync(`${folder}/${name}`, content, { mode: 0o644 });
+    return { destination: `/etc/${name}`, type: "bind", source: `${folder}/${name}`, options: ["bind"] };
+  });
+}

@@ -1,0 +1,66 @@
+/** A container as `docker inspect` shows one; the fields that this has no counterpart for are left out. */
+import { isAbsolute } from "@std/path";
+import type { Spec } from "../runtime/spec.ts";
+import type { Containers, Found } from "./containers.ts";
+
+const NEVER = "0001-01-01T00:00:00Z";
+
+/** @throws {Deno.errors.NotFound} when the container is removed meanwhile. */
+export function inspection(containers: Containers, { record, status, running }: Found): Record<string, unknown> {
+  const folder = containers.folder(record.id), { config, end } = record;
+  const spec: Spec = JSON.parse(Deno.readTextFileSync(`${folder}/config.json`));
+  const mounts = (spec.mounts ?? []).filter((m) => m.type === "bind" && m.source && !m.source.startsWith(folder));
+  const etc = (name: string) => isAbsolute(record.image) ? "" : `${folder}/${name}`;
+  return {
+    Id: record.id,
+    Created: record.created,
+    Path: config.args[0],
+    Args: config.args.slice(1),
+    State: {
+      Status: status,
+      Running: status === "running",
+      Paused: false,
+      Restarting: false,
+      Dead: false,
+      Pid: running?.pid ?? 0,
+      ExitCode: end?.exitCode ?? 0,
+      Error: end?.error ?? "",
+      StartedAt: record.startedAt ?? NEVER,
+      FinishedAt: end?.finishedAt ?? NEVER,
+    },
+    Image: record.imageId ?? "",
+    ResolvConfPath: etc("resolv.conf"),
+    HostnamePath: etc("hostname"),
+    HostsPath: etc("hosts"),
+    Name: `/${record.name}`,
+    RestartCount: 0,
+    Driver: "overlay",
+    HostConfig: {
+      AutoRemove: record.autoRemove,
+      NetworkMode: config.network,
+      ReadonlyRootfs: config.readonlyRootfs,
+      Init: config.init,
+      Binds: mounts.map((m) => `${m.source}:${m.destination}`),
+    },
+    Mounts: mounts.map((m) => ({
+      Type: "bind",
+      Source: m.source,
+      Destination: m.destination,
+      Mode: (m.options ?? []).join(","),
+      RW: !(m.options ?? []).includes("ro"),
+    })),
+    Config: {
+      Hostname: config.hostname,
+      User: config.user,
+      Tty: config.tty,
+      OpenStdin: config.openStdin,
+      Env: config.env,
+      Cmd: config.cmd,
+      Image: record.image,
+      WorkingDir: config.workingDir,
+      Entrypoint: config.entrypoint,
+      Labels: config.labels,
+      StopSignal: config.stopSignal,
+    },
+  };
+}

@@ -1,0 +1,387 @@
+/** Runs a container in the foreground: this process is its parent and its terminal, and ends as it ends. */
+import { MiniError } from "../ffi/errors.ts";
+import { close } from "../ffi/kernel.ts";
+import { type ExitStatus, shellStatus } from "../ffi/exit_status.ts";
+import { isTerminal, makeRaw, setWindowSize, windowSize } from "../ffi/terminal.ts";
+import { type Cgroup, cgroupTree, makeCgroup, removeCgroup } from "../runtime/cgroup.ts";
+import { type Container, type RootSource, start } from "../runtime/container.ts";
+import { openRoot } from "../runtime/failure.ts";
+import { signalNumber } from "../runtime/signals.ts";
+import { type Mount, OCI_VERSION, type Rlimit, type Spec } from "../runtime/spec.ts";
+import { type Containers, writeFile } from "./containers.ts";
+import { etcMounts } from "./etc.ts";
+import { randomId } from "./names.ts";
+import { mergeEnv } from "./options.ts";
+import { type ContainerConfig, type ContainerRecord, RECORD_VERSION } from "./record.ts";
+import { buildSpec } from "./spec.ts";
+import { copyIn, copyKeys, copyOut, makePipes, type Pipes } from "./stdio.ts";
+import { readUserFiles, resolveUser } from "./users.ts";
+import { openView } from "./view.ts";
+
+/** What is run: an image's layers and settings, or a folder. */
+export interface RunSource {
+  /** What the user called it. */
+  readonly name: string;
+  readonly imageId?: string;
+  /** Diff IDs and folders of the layers, the bottom one first; empty for a folder. */
+  readonly diffIDs: readonly string[];
+  readonly layers: readonly string[];
+  /** The folder of --rootfs. */
+  readonly directory?: string;
+  readonly config: {
+    readonly Env?: readonly string[];
+    readonly Entrypoint?: readonly string[];
+    readonly Cmd?: readonly string[];
+    readonly User?: string;
+    readonly WorkingDir?: string;
+    readonly Labels?: Readonly<Record<string, string>>;
+    readonly StopSignal?: string;
+  };
+  /** Called once the record is written, which keeps the layers in the store from then on. */
+  release?(): void;
+}
+
+/** What the user asked for, checked already. */
+export interface RunOptions {
+  readonly args: readonly string[];
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly autoRemove: boolean;
+  readonly name?: string | undefined;
+  readonly env: readonly string[];
+  readonly workingDir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly groups: readonly string[];
+  readonly hostname?: string | undefined;
+  readonly entrypoint?: readonly string[] | undefined;
+  readonly volumes: readonly Mount[];
+  readonly readonlyRootfs: boolean;
+  readonly init: boolean;
+  readonly network: "none" | "host";
+  readonly stopSignal?: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capabilities: string[];
+  readonly noNewPrivileges: boolean;
+  readonly rlimits: Rlimit[];
+  readonly sysctl: Record<string, string>;
+  readonly shmBytes: number;
+  readonly cidFile?: string | undefined;
+}
+
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Handed on to the container. SIGINT and SIGTERM count: a program that ignores them can still be ended by asking often. */
+const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCONT"] as const;
+const IMPATIENT_AFTER = 3;
+
+/** A note that is no failure. */
+export type Note = (sentence: string) => void;
+
+/**
+ * Runs a container and waits for its end.
+ *
+ * @returns its exit status as a shell counts it.
+ * @throws {MiniError} with status 125, 126 or 127 when it could not be run. Nothing is left behind, except the record of a
+ *   container that is kept.
+ */
+export async function run(containers: Containers, source: RunSource, options: RunOptions, note: Note): Promise<number> {
+  if (Deno.uid() !== 0) {
+    throw new MiniError("making a container needs root: run it with sudo", 125);
+  }
+  await containers.sweep();
+  const id = randomId();
+  const { name, lock } = containers.reserve(id, options.name);
+  let keep = false;
+  let cgroup: Cgroup | undefined;
+  try {
+    if (options.cidFile !== undefined) writeCidFile(options.cidFile, id);
+    const folder = containers.folder(id);
+    if (source.directory === undefined) {
+      for (const sub of ["upper", "work", "merged"]) Deno.mkdirSync(`${folder}/${sub}`, { mode: 0o755 });
+    }
+    const target = `${folder}/merged`;
+    const view = () =>
+      source.directory === undefined ? openView({ layers: source.layers, target }) : openRoot(source.directory);
+    const { config, spec } = describe(id, folder, source, options, view);
+    const record: ContainerRecord = {
+      version: RECORD_VERSION,
+      id,
+      name,
+      created: new Date().toISOString(),
+      image: source.name,
+      ...source.imageId === undefined ? {} : { imageId: source.imageId },
+      layers: [...source.diffIDs],
+      autoRemove: options.autoRemove,
+      config,
+    };
+    writeFile(`${folder}/config.json`, JSON.stringify(spec));
+    containers.write(record);
+    source.release?.();
+    const tree = cgroupTree();
+    if (tree) cgroup = makeCgroup(tree, `/mini/${id}`);
+    else note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
+    // Written before anything runs, so that whoever clears up after us finds the cgroup.
+    const state = (pid: number, pidStartTicks?: number) =>
+      containers.writeState({
+        ociVersion: OCI_VERSION,
+        id,
+        status: pid ? "running" : "creating",
+        pid,
+        bundle: folder,
+        annotations: {},
+        ...pidStartTicks === undefined ? {} : { pidStartTicks },
+        ...cgroup ? { cgroup: cgroup.path } : {},
+      });
+    state(0);
+    const root: RootSource = source.directory !== undefined ? { directory: source.directory } : {
+      layers: {
+        lowers: source.layers,
+        upper: `${folder}/upper`,
+        work: `${folder}/work`,
+        target,
+        volatile: options.autoRemove,
+      },
+    };
+    const attached = await attach(
+      spec,
+      root,
+      options,
+      cgroup?.fd,
+      () =>
+        source.directory === undefined
+          ? openView({ layers: source.layers, upper: `${folder}/upper`, target })
+          : openRoot(source.directory),
+    );
+    let end: { status: number; error?: string };
+    try {
+      record.startedAt = new Date().toISOString();
+      state(attached.container.pid, startTicks(attached.container.pid));
+      if (!options.autoRemove) containers.write(record);
+      end = { status: shellStatus(await attached.finish()) };
+    } catch (error) {
+      if (!(error instanceof MiniError)) throw error;
+      end = { status: error.exitStatus ?? 125, error: error.message };
+    }
+    keep = !options.autoRemove;
+    if (cgroup) await removeCgroup(cgroup.path);
+    if (keep) {
+      const { status: exitCode, error } = end;
+      containers.ended(record, {
+        exitCode,
+        finishedAt: new Date().toISOString(),
+        ...error === undefined ? {} : { error },
+      });
+    }
+    if (end.error !== undefined) throw new MiniError(end.error, end.status);
+    return end.status;
+  } finally {
+    if (cgroup) {
+      close(cgroup.fd);
+      await removeCgroup(cgroup.path);
+    }
+    if (!keep) containers.forget(id, name);
+    close(lock);
+  }
+}
+
+function writeCidFile(path: string, id: string): void {
+  try {
+    Deno.writeTextFileSync(path, id, { createNew: true, mode: 0o644 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new MiniError(`--cidfile ${path} is there already; remove it, or make sure that its container is gone`);
+    }
+    throw new MiniError(`--cidfile ${path} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+/** Field 22 of /proc/PID/stat, proc(5); the name in field 2 may hold anything, so it is counted from behind that. */
+export function startTicks(pid: number): number | undefined {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  } catch (error) {
+    // It has ended already.
+    if (error instanceof Deno.errors.NotFound || (error as Error).message.includes("os error 3")) return undefined;
+    throw error;
+  }
+}
+
+/** The container's configuration and specification, with the user looked up in its own root. */
+function describe(
+  id: string,
+  folder: string,
+  source: RunSource,
+  options: RunOptions,
+  view: () => number,
+): { config: ContainerConfig; spec: Spec } {
+  const image = source.config;
+  const entrypoint = [...options.entrypoint ?? image.Entrypoint ?? []];
+  // An entrypoint given by hand takes the place of the image's command too, as in Docker.
+  const cmd = options.args.length > 0
+    ? [...options.args]
+    : options.entrypoint === undefined
+    ? [...image.Cmd ?? []]
+    : [];
+  const args = [...entrypoint, ...cmd];
+  if (args.length === 0) {
+    throw new MiniError(
+      `${source.name} names no program to run: give one after it, as in 'mini run ${source.name} sh'`,
+      125,
+    );
+  }
+  const stopSignal = options.stopSignal ?? image.StopSignal ?? "SIGTERM";
+  signalNumber(stopSignal);
+  const workingDir = options.workingDir ?? (image.WorkingDir || "/");
+  if (!workingDir.startsWith("/")) {
+    throw new MiniError(
+      `the working directory must be an absolute path in the container, and ${JSON.stringify(workingDir)} is not`,
+      125,
+    );
+  }
+  const root = view();
+  let user;
+  try {
+    user = resolveUser(options.user ?? image.User ?? "", readUserFiles(root), options.groups);
+  } finally {
+    close(root);
+  }
+  const hostname = options.hostname ?? id.slice(0, 12);
+  const config: ContainerConfig = {
+    hostname,
+    user: options.user ?? image.User ?? "",
+    env: mergeEnv(
+      [DEFAULT_PATH, `HOSTNAME=${hostname}`, ...options.tty ? ["TERM=xterm"] : [], `HOME=${user.home}`],
+      image.Env ?? [],
+      options.env,
+    ),
+    args,
+    entrypoint,
+    cmd,
+    workingDir,
+    labels: { ...image.Labels, ...options.labels },
+    tty: options.tty,
+    openStdin: options.interactive,
+    stopSignal,
+    network: options.network,
+    init: options.init,
+    readonlyRootfs: options.readonlyRootfs,
+  };
+  const spec = buildSpec(config, {
+    user,
+    capabilities: options.capabilities,
+    noNewPrivileges: options.noNewPrivileges,
+    volumes: options.volumes,
+    rlimits: options.rlimits,
+    sysctl: options.sysctl,
+    shmBytes: options.shmBytes,
+    // A folder of the user's is used as it is.
+    etc: source.directory === undefined ? etcMounts(folder, hostname, options.network) : [],
+    cgroupsPath: `/mini/${id}`,
+  });
+  return { config, spec };
+}
+
+/** A container that was started, and what waits for its end with its streams copied. */
+interface Attached {
+  readonly container: Container;
+  finish(): Promise<ExitStatus>;
+}
+
+async function attach(
+  spec: Spec,
+  root: RootSource,
+  options: RunOptions,
+  cgroup: number | undefined,
+  view: () => number,
+): Promise<Attached> {
+  const { tty, interactive, init } = options;
+  if (tty && interactive && !isTerminal(0)) {
+    throw new MiniError("standard input is not a terminal: leave out -t to pipe something into the container", 1);
+  }
+  const common = { root, cgroup, init, openRoot: view };
+  if (tty) {
+    const container = await start(spec, { ...common, windowSize: windowSize(1) ?? windowSize(0) });
+    return { container, finish: () => withTerminal(container, interactive) };
+  }
+  const pipes = makePipes(interactive, spec.process.user.uid);
+  try {
+    const container = await start(spec, { ...common, stdio: pipes.theirs });
+    pipes.closeTheirs();
+    return { container, finish: () => withPipes(container, pipes) };
+  } catch (error) {
+    pipes.close();
+    throw error;
+  }
+}
+
+/** Hands signals on for as long as it runs; the third SIGINT or SIGTERM kills, since a PID 1 may ignore the first two. */
+async function forwardSignals<T>(container: Container, body: () => Promise<T>): Promise<T> {
+  let impatience = 0;
+  const handlers = FORWARDED.map((name) => {
+    const handler = () => {
+      const counts = name === "SIGINT" || name === "SIGTERM";
+      container.kill(counts && ++impatience >= IMPATIENT_AFTER ? 9 : signalNumber(name));
+    };
+    Deno.addSignalListener(name, handler);
+    return () => Deno.removeSignalListener(name, handler);
+  });
+  try {
+    return await body();
+  } finally {
+    for (const remove of handlers) remove();
+  }
+}
+
+function withPipes(container: Container, pipes: Pipes): Promise<ExitStatus> {
+  return forwardSignals(container, async () => {
+    const stop = new AbortController();
+    const { input } = pipes;
+    let inputOpen = input !== undefined;
+    const closeInput = () => {
+      // The end of our input is the end of the container's.
+      if (inputOpen) close(input!);
+      inputOpen = false;
+    };
+    try {
+      if (input !== undefined) copyIn(Deno.stdin, input, stop.signal).catch(() => {}).finally(closeInput);
+      const output = copyOut(pipes.output, Deno.stdout).then((all) => all || close(pipes.output));
+      const errors = copyOut(pipes.errors, Deno.stderr).then((all) => all || close(pipes.errors));
+      const [status] = await Promise.all([container.wait(), output, errors]);
+      return status;
+    } finally {
+      stop.abort();
+      inputOpen = false;
+      pipes.close();
+    }
+  });
+}
+
+async function withTerminal(container: Container, interactive: boolean): Promise<ExitStatus> {
+  const { terminal } = container;
+  if (terminal === undefined) return await container.wait(); // it failed before it had one, and says so
+  const stop = new AbortController();
+  const resize = () => {
+    const size = windowSize(1) ?? windowSize(0);
+    if (size) setWindowSize(terminal, size);
+  };
+  const restore = interactive ? makeRaw(0) : () => {};
+  // Deno.exit anywhere else, and errors that nobody catches, come by here.
+  globalThis.addEventListener("unload", restore);
+  Deno.addSignalListener("SIGWINCH", resize);
+  try {
+    resize();
+    return await forwardSignals(container, async () => {
+      if (interactive) copyKeys(Deno.stdin, terminal, stop.signal).catch(() => {});
+      const output = copyOut(terminal, Deno.stdout);
+      const status = await container.wait();
+      await output;
+      return status;
+    });
+  } finally {
+    stop.abort();
+    restore();
+    globalThis.removeEventListener("unload", restore);
+    Deno.removeSignalListener("SIGWINCH", resize);
+    close(terminal);
+  }
+}

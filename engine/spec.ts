@@ -1,0 +1,108 @@
+/** From what the command line and the image say to an OCI specification: the defaults of every container are here. */
+import { MiniError } from "../ffi/errors.ts";
+import { OCI_VERSION } from "../runtime/spec.ts";
+import type { Mount, Namespace, Rlimit, Spec } from "../runtime/spec.ts";
+import type { ContainerConfig } from "./record.ts";
+import type { ResolvedUser } from "./users.ts";
+
+/** What has no place in a container's own configuration but in its specification. */
+export interface SpecOptions {
+  readonly user: ResolvedUser;
+  readonly capabilities: string[];
+  readonly noNewPrivileges: boolean;
+  readonly volumes: readonly Mount[];
+  readonly rlimits: Rlimit[];
+  readonly sysctl: Record<string, string>;
+  readonly shmBytes: number;
+  /** Files of the container's own that are mounted into /etc. */
+  readonly etc: readonly Mount[];
+  readonly cgroupsPath: string;
+}
+
+/** What a program in a container must not read, because it tells of the host or changes it. */
+const MASKED = [
+  "acpi",
+  "asound",
+  "interrupts",
+  "kcore",
+  "keys",
+  "latency_stats",
+  "sched_debug",
+  "scsi",
+  "timer_list",
+  "timer_stats",
+].map((name) => `/proc/${name}`).concat("/sys/firmware", "/sys/devices/virtual/powercap");
+/** What it may read and not write. */
+const READONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"].map((name) => `/proc/${name}`);
+const DEFAULT_SHM_BYTES = 64 << 20;
+
+const NOTHING = ["nosuid", "noexec", "nodev"];
+
+function defaultMounts(shmBytes: number): Mount[] {
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: NOTHING },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+    },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...NOTHING, "ro"] },
+    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...NOTHING, "relatime", "ro"] },
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: NOTHING },
+    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...NOTHING, "mode=1777", `size=${shmBytes}`] },
+  ];
+}
+
+/** Hides the thermal throttle counters of each processor, a side channel between containers. */
+function thermalPaths(): string[] {
+  return Array.from(
+    { length: navigator.hardwareConcurrency },
+    (_, i) => `/sys/devices/system/cpu/cpu${i}/thermal_throttle`,
+  );
+}
+
+/** The specification of a container. @throws {MiniError} for two mounts on one place. */
+export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
+  const mounts = [...defaultMounts(options.shmBytes || DEFAULT_SHM_BYTES), ...options.etc, ...options.volumes];
+  const given = options.volumes.map((m) => m.destination.replace(/\/+$/, ""));
+  const twice = given.find((destination, i) => given.indexOf(destination) !== i);
+  if (twice !== undefined) throw new MiniError(`two volumes are to be mounted on ${twice || "/"}`);
+  // A volume of the user's takes the place of a default one.
+  const kept = mounts.filter((m) => !given.includes(m.destination) || options.volumes.includes(m));
+  const namespaces: Namespace[] = [{ type: "pid" }, { type: "mount" }, { type: "ipc" }, { type: "uts" }, {
+    type: "cgroup",
+  }];
+  if (config.network !== "host") namespaces.push({ type: "network" });
+  const { uid, gid, additionalGids } = options.user, { capabilities } = options;
+  return {
+    ociVersion: OCI_VERSION,
+    root: { path: "merged", ...config.readonlyRootfs ? { readonly: true } : {} },
+    hostname: config.hostname,
+    process: {
+      terminal: config.tty,
+      cwd: config.workingDir,
+      env: config.env,
+      args: config.args,
+      user: { uid, gid, additionalGids },
+      rlimits: options.rlimits,
+      // Inheritable and ambient stay empty: a program of another user gets nothing handed on (CVE-2022-24769).
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      noNewPrivileges: options.noNewPrivileges,
+    },
+    mounts: kept,
+    linux: {
+      namespaces,
+      cgroupsPath: options.cgroupsPath,
+      sysctl: options.sysctl,
+      maskedPaths: [...MASKED, ...thermalPaths()],
+      readonlyPaths: READONLY,
+    },
+  };
+}

@@ -1,0 +1,39 @@
+/**
+ * Opening files, by the calls of kernel.ts. Unpacking makes a hundred thousand of them and has faster ones (files.ts), whose
+ * library takes longer to load than a container's few calls take.
+ */
+import { AT_FDCWD, LOCK_EX, LOCK_NB, O_CLOEXEC, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from "./constants.ts";
+import { Errno, SyscallError } from "./errors.ts";
+import { syscall, trySyscall } from "./kernel.ts";
+
+/** Opens a path of the host; O_CLOEXEC is added. @throws {SyscallError} */
+export function open(path: string, flags: number, mode = 0): number {
+  return syscall("openat", AT_FDCWD, path, flags | O_CLOEXEC, mode);
+}
+
+/**
+ * Opens a path below a folder's descriptor, every link in it resolved as if that were `/`: openat2(2), RESOLVE_IN_ROOT.
+ *
+ * @throws {SyscallError}
+ */
+export function openBelow(root: number, path: string, flags: number): number {
+  const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)]);
+  return syscall("openat2", root, path, how, 24);
+}
+
+/** Reads a file from its beginning, at most `limit` bytes. @throws {SyscallError} */
+export function readFile(fd: number, limit: number): Uint8Array<ArrayBuffer> {
+  const buffer = new Uint8Array(limit);
+  let length = 0;
+  for (let n; length < limit && (n = syscall("pread64", fd, buffer.subarray(length), limit - length, length)) > 0;) {
+    length += n;
+  }
+  return buffer.subarray(0, length);
+}
+
+/** Takes an exclusive flock(2) without waiting; false if another process has it. @throws {SyscallError} on other failures. */
+export function tryLock(fd: number): boolean {
+  const result = trySyscall("flock", fd, LOCK_EX | LOCK_NB);
+  if (result < 0 && result !== -Errno.EAGAIN) throw new SyscallError("flock", -result);
+  return result === 0;
+}
