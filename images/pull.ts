@@ -21,7 +21,7 @@ import {
 } from "./reference.ts";
 import { RegistryClient } from "./registry_client.ts";
 import { type FetchedManifest, PullSource } from "./registry_pull.ts";
-import type { RetryPolicy } from "./retry.ts";
+import { retry, type RetryPolicy } from "./retry.ts";
 import type { Image, Store } from "./store.ts";
 import {
   type Descriptor,
@@ -164,10 +164,14 @@ class Puller {
     for (const layer of layers) layerCompression(layer.mediaType); // refuses what is no layer of an image
     lease.add(descriptor.digest);
     if (!this.store.blobs.has(descriptor.digest)) {
-      const { body } = await this.source.blob(descriptor, 0, this.options.signal);
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of body!) chunks.push(chunk);
-      await this.#keep(lease, descriptor, new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer()));
+      const { signal } = this.options;
+      const bytes = await retry(async () => {
+        const { body } = await this.source.blob(descriptor, 0, signal);
+        const chunks: BlobPart[] = [];
+        for await (const chunk of body!) chunks.push(chunk);
+        return new Uint8Array(await new Blob(chunks).arrayBuffer());
+      }, { policy: this.client.retry, signal });
+      await this.#keep(lease, descriptor, bytes);
     }
     const config = parseImageConfig(this.store.blobs.read(descriptor.digest, Limits.configBytes), what);
     if (config.rootfs.diff_ids.length !== layers.length) {

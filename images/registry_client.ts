@@ -80,9 +80,15 @@ export class RegistryClient {
       if (challenge === undefined) return response;
       this.#challenges.set(endpoint.name, challenge);
       this.#tokens.delete(key); // it was refused: expired, or taken back
-      // A body that was read cannot be sent again: the caller begins anew, with the token that is fetched then.
-      const once = request.body instanceof ReadableStream;
-      const next = once ? undefined : await this.#authorize(endpoint, request, key, signal);
+      let next: string | undefined;
+      try {
+        // A body that was read cannot be sent again: the caller begins anew, with the token that is fetched then.
+        const once = request.body instanceof ReadableStream;
+        next = once ? undefined : await this.#authorize(endpoint, request, key, signal);
+      } catch (error) {
+        await response.body?.cancel();
+        throw error;
+      }
       if (next === undefined || next === authorization) return response;
       authorization = next;
       await response.body?.cancel();

@@ -66,6 +66,9 @@ export function parseErrorBody(body: string): { codes: string[]; message: string
   return { codes, message: messages.filter((text) => text !== "").join("; ") };
 }
 
+/** What a connection is said to have done that ended before its time. */
+export const BROKE_OFF = "the connection broke off";
+
 /**
  * What a failed `fetch` was about, in words: the deepest cause says more than `fetch failed`.
  *
@@ -91,11 +94,14 @@ export function describeNetworkError(
   ) {
     return { words: `the TLS handshake failed (${tame(all.slice(all.lastIndexOf(": ") + 2), 100)})`, kind: "tls" };
   }
-  if (/connection reset|ECONNRESET|broken pipe|connection closed|end of file|unexpected eof|incomplete/i.test(all)) {
-    return { words: "the connection broke off", kind: "other" };
+  if (
+    /connection reset|ECONNRESET|broken pipe|connection closed|end of file|unexpected eof|incomplete|reading a body/i
+      .test(all)
+  ) {
+    return { words: BROKE_OFF, kind: "other" };
   }
   if (
-    /error sending request|error reading a body|error decoding|client error|connection error|os error|fetch failed/i
+    /error sending request|error decoding|client error|connection error|os error|fetch failed/i
       .test(all)
   ) {
     const plain = all.slice(all.lastIndexOf("): ") < 0 ? 0 : all.lastIndexOf("): ") + 3);

@@ -5,7 +5,7 @@
  * insecure and has one that does not verify, `node:https` is loaded and used for that host from then on.
  */
 import { MiniError } from "../ffi/errors.ts";
-import { describeNetworkError, RegistryError, tame } from "./registry_error.ts";
+import { BROKE_OFF, describeNetworkError, RegistryError, tame } from "./registry_error.ts";
 import { proxyFor } from "./registry_proxy.ts";
 import { hostCertificates, pemToHex, systemAuthorities } from "./registry_tls.ts";
 
@@ -272,8 +272,12 @@ function networkError(error: unknown, watch: StallWatch, host: string): unknown 
     return error;
   }
   // A refused connection or an unknown name is a typing error or a server that is down: the next second changes neither.
-  return new RegistryError(`${host} cannot be reached: ${described.words}`, {
-    transient: described.kind === "other",
-    cause: error,
-  });
+  const { words } = described;
+  return new RegistryError(
+    words === BROKE_OFF ? `${words} while talking to ${host}` : `${host} cannot be reached: ${words}`,
+    {
+      transient: described.kind === "other",
+      cause: error,
+    },
+  );
 }
