@@ -16,8 +16,14 @@ import { encodeLists, type Rule } from "./start_code.ts";
 import { startAarch64 } from "./start_aarch64.ts";
 import { startX86_64 } from "./start_x86_64.ts";
 
-/** What Deno itself is told; the module and the user's arguments follow. */
-const DENO_ARGS = ["deno", "run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-code-cache"];
+/**
+ * What Deno itself is told; the module and the user's arguments follow. Without threads of its own for collecting garbage
+ * and compiling, V8 starts 0.8 ms earlier; four workers that inflate and hash were measured to be as fast as with them.
+ */
+const DENO_ARGS = [
+  ...["deno", "run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-code-cache"],
+  "--v8-flags=--single-threaded",
+];
 
 /** Variables that Deno starts with. */
 const DENO_ENV = [
