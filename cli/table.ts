@@ -5,8 +5,10 @@
 
 import type { Command } from "./command.ts";
 import { inspect, kill, ps, rm, stop } from "./rows/containers.ts";
+import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, version } from "./rows/meta.ts";
+import { systemDf, systemPrune } from "./rows/system.ts";
 import { run } from "./rows/run.ts";
 import { systemCheck } from "./rows/system.ts";
 
@@ -22,6 +24,7 @@ export const groups: readonly string[] = [
 export const nouns: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
+  system: "Look after what mini keeps on this machine",
   system: "Manage what mini keeps on this machine",
 };
 
@@ -35,9 +38,20 @@ export const commands: readonly Command[] = [
   { ...inspect, load: () => import("./inspect.ts") },
   { ...pull, load: () => import("./pull.ts") },
   { ...push, load: () => import("./push.ts") },
+  { ...images, load: () => import("./images.ts") },
+  { ...rmi, load: () => import("./rmi.ts") },
+  { ...tag, load: () => import("./tag.ts") },
+  { ...history, load: () => import("./history.ts") },
+  { ...imageInspect, load: () => import("./image_inspect.ts") },
+  { ...imagePrune, load: () => import("./image_prune.ts") },
+  { ...save, load: () => import("./save.ts") },
+  { ...load, load: () => import("./load.ts") },
+  { ...importRow, load: () => import("./import.ts") },
   { ...login, load: () => import("./login.ts") },
   { ...logout, load: () => import("./logout.ts") },
   { ...systemCheck, load: () => import("./system_check.ts") },
+  { ...systemDf, load: () => import("./system_df.ts") },
+  { ...systemPrune, load: () => import("./system_prune.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },

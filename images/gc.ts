@@ -22,8 +22,10 @@ export interface GcOptions {
 }
 
 export interface GcResult {
+  /** How many blobs were removed. */
   blobs: number;
-  layers: number;
+  /** Diff IDs of the layers that were removed. */
+  layers: string[];
   /** Bytes of the files that were removed: blobs as they are, layers as Docker counts them. */
   bytes: number;
 }
@@ -32,7 +34,7 @@ const DAY = 24 * 60 * 60 * 1000;
 
 /** Collects garbage. @throws {MiniError} if a record cannot be read: then nothing at all is removed. */
 export function collectGarbage(store: Store, options: GcOptions = {}): GcResult {
-  const result: GcResult = { blobs: 0, layers: 0, bytes: 0 };
+  const result: GcResult = { blobs: 0, layers: [], bytes: 0 };
   const doomed: string[] = [];
   {
     using _ = store.lock("exclusive");
@@ -54,8 +56,9 @@ export function collectGarbage(store: Store, options: GcOptions = {}): GcResult 
       if (name.startsWith(".tmp-")) {
         if (!isLocked(path)) doomed.push(path);
       } else if (isDirectory && !isNeeded(name.length === 64 ? "sha256" : "sha512", name)) {
-        result.bytes += store.layers.size(`${name.length === 64 ? "sha256" : "sha512"}:${name}`);
-        result.layers++;
+        const diffID = `${name.length === 64 ? "sha256" : "sha512"}:${name}`;
+        result.bytes += store.layers.size(diffID);
+        result.layers.push(diffID);
         const aside = `${layers}/.tmp-removed-${crypto.randomUUID()}`;
         Deno.renameSync(path, aside);
         Deno.removeSync(`${path}.json`);

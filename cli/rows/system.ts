@@ -11,3 +11,39 @@ export const systemCheck: CommandRow = {
   flags: [],
   positionals: { min: 0, max: 0 },
 };
+
+/** `mini system df`. */
+export const systemDf: CommandRow = {
+  name: "system df",
+  group: "About mini",
+  summary: "Show how much of the disk is used",
+  usage: "[OPTIONS]",
+  flags: [
+    {
+      name: "format",
+      kind: "string",
+      values: ["json", "table"],
+      description: 'Print with a Go template, "table TEMPLATE", "table" or "json"',
+    },
+  ],
+  positionals: { min: 0, max: 0 },
+};
+
+/** `mini system prune`. */
+export const systemPrune: CommandRow = {
+  name: "system prune",
+  group: "About mini",
+  summary: "Remove what nothing uses",
+  usage: "[OPTIONS]",
+  flags: [
+    {
+      name: "all",
+      short: "a",
+      kind: "boolean",
+      description: "Every image that no container uses, not only those without a name",
+    },
+    { name: "filter", kind: "list", description: "Only what matches key=value (keys: label, until)" },
+    { name: "force", short: "f", kind: "boolean", description: "Do not ask" },
+  ],
+  positionals: { min: 0, max: 0 },
+};

@@ -1,0 +1,22 @@
+/** `mini rmi`. */
+
+import { MiniError } from "../ffi/errors.ts";
+import { removeImage } from "../engine/images.ts";
+import type { Invocation } from "./command.ts";
+import { report } from "./main.ts";
+import { write } from "./output.ts";
+
+/** Removes images, each one even if another one cannot be removed. */
+export default function rmi({ flags, args, globals }: Invocation): number {
+  let status = 0;
+  for (const text of args) {
+    try {
+      const { untagged, deleted } = removeImage(globals.root, text, { force: flags.boolean("force") });
+      write(untagged.map((name) => `Untagged: ${name}\n`).join("") + deleted.map((id) => `Deleted: ${id}\n`).join(""));
+    } catch (error) {
+      if (!(error instanceof MiniError)) throw error;
+      status = report(error, 1, globals.debug);
+    }
+  }
+  return status;
+}

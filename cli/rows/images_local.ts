@@ -1,0 +1,176 @@
+/** The commands about the images that are here, without their implementations. */
+
+import type { CommandRow, Flag } from "../command.ts";
+
+const group = "Images";
+
+const format: Flag = {
+  name: "format",
+  kind: "string",
+  values: ["json", "table"],
+  description: 'Print with a Go template, "table TEMPLATE", "table" or "json"',
+};
+const filter = (keys: string): Flag => ({
+  name: "filter",
+  kind: "list",
+  description: `Only what matches key=value (keys: ${keys})`,
+});
+const noTrunc: Flag = { name: "no-trunc", kind: "boolean", description: "Shorten nothing" };
+
+/** `mini images`. */
+export const images: CommandRow = {
+  name: "images",
+  aliases: ["image ls", "image list"],
+  group,
+  summary: "List images",
+  usage: "[OPTIONS] [REPOSITORY[:TAG]]",
+  flags: [
+    {
+      name: "all",
+      short: "a",
+      kind: "boolean",
+      description: "Show also intermediate images, of which mini keeps none",
+    },
+    { name: "digests", kind: "boolean", description: "Show what registries call them" },
+    { ...filter("before, dangling, label, reference, since, until"), short: "f" },
+    format,
+    noTrunc,
+    { name: "quiet", short: "q", kind: "boolean", description: "Print only IDs" },
+  ],
+  positionals: { min: 0, max: 1, complete: ["image"] },
+  examples: [
+    { command: "mini images --filter dangling=true", comment: "Those without a name" },
+    { command: "mini images --format '{{.Repository}}:{{.Tag}} {{.Size}}'", comment: "What you want to know of each" },
+  ],
+};
+
+/** `mini rmi`. */
+export const rmi: CommandRow = {
+  name: "rmi",
+  aliases: ["image rm", "image remove"],
+  group,
+  summary: "Remove images",
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  flags: [
+    { name: "force", short: "f", kind: "boolean", description: "Also with several names, or used by a container" },
+  ],
+  positionals: { min: 1, needs: "an image", complete: ["image"], repeat: true },
+};
+
+/** `mini tag`. */
+export const tag: CommandRow = {
+  name: "tag",
+  aliases: ["image tag"],
+  group,
+  summary: "Give an image another name",
+  usage: "IMAGE NAME[:TAG]",
+  flags: [],
+  positionals: { min: 2, max: 2, needs: "an image and a name", complete: ["image", "image"] },
+  examples: [{ command: "mini tag alpine registry.example/team/alpine:3", comment: "A name to push it under" }],
+};
+
+/** `mini history`. */
+export const history: CommandRow = {
+  name: "history",
+  aliases: ["image history"],
+  group,
+  summary: "Show the steps that made an image",
+  usage: "[OPTIONS] IMAGE",
+  flags: [
+    format,
+    { name: "human", short: "H", kind: "boolean", default: "true", description: "Sizes and times for people" },
+    noTrunc,
+    { name: "quiet", short: "q", kind: "boolean", description: "Print only IDs" },
+  ],
+  positionals: { min: 1, max: 1, needs: "an image", complete: ["image"] },
+};
+
+/** `mini image inspect`. */
+export const imageInspect: CommandRow = {
+  name: "image inspect",
+  group,
+  summary: "Show everything about images",
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  flags: [
+    {
+      name: "format",
+      short: "f",
+      kind: "string",
+      values: ["json"],
+      description: 'Print with a Go template, or "json"',
+    },
+  ],
+  positionals: { min: 1, needs: "an image", complete: ["image"], repeat: true },
+  examples: [{ command: "mini image inspect -f '{{.Config.Env}}' alpine", comment: "One fact" }],
+};
+
+/** `mini image prune`. */
+export const imagePrune: CommandRow = {
+  name: "image prune",
+  group,
+  summary: "Remove images without a name, or all that no container uses",
+  usage: "[OPTIONS]",
+  flags: [
+    { name: "all", short: "a", kind: "boolean", description: "Every image that no container uses" },
+    filter("label, until"),
+    { name: "force", short: "f", kind: "boolean", description: "Do not ask" },
+  ],
+  positionals: { min: 0, max: 0 },
+};
+
+/** `mini save`. */
+export const save: CommandRow = {
+  name: "save",
+  aliases: ["image save"],
+  group,
+  summary: "Save images as an archive that mini, Docker, Podman and skopeo load",
+  usage: "[OPTIONS] IMAGE [IMAGE...]",
+  flags: [
+    {
+      name: "format",
+      kind: "choice",
+      values: ["docker-archive", "oci-archive", "oci-dir"],
+      default: "docker-archive",
+      description: "Docker's (and OCI's) archive, OCI's alone, or a folder",
+    },
+    { name: "output", short: "o", kind: "string", complete: "file", description: "Write to a file or folder" },
+  ],
+  positionals: { min: 1, needs: "an image", complete: ["image"], repeat: true },
+  examples: [
+    { command: "mini save -o alpine.tar alpine", comment: "Into a file" },
+    { command: "mini save alpine | ssh host mini load", comment: "To another machine" },
+  ],
+};
+
+/** `mini load`. */
+export const load: CommandRow = {
+  name: "load",
+  aliases: ["image load"],
+  group,
+  summary: "Load images from an archive or an OCI folder",
+  usage: "[OPTIONS]",
+  flags: [
+    { name: "input", short: "i", kind: "string", complete: "file", description: "Read from a file or folder" },
+    { name: "quiet", short: "q", kind: "boolean", description: "Do not tell what was loaded" },
+  ],
+  positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini load -i alpine.tar", comment: "From a file that mini, Docker, Podman or skopeo saved" }],
+};
+
+/** `mini import`. */
+export const importRow: CommandRow = {
+  name: "import",
+  aliases: ["image import"],
+  group,
+  summary: "Make an image from a root file system in a tar archive",
+  usage: "[OPTIONS] FILE|URL|- [NAME[:TAG]]",
+  flags: [
+    { name: "change", short: "c", kind: "list", description: "Apply a line of a Dockerfile, as 'CMD [\"sh\"]'" },
+    { name: "message", short: "m", kind: "string", description: "What the history says of it" },
+    { name: "platform", kind: "string", placeholder: "os/arch[/variant]", description: "The machine that it is for" },
+  ],
+  positionals: { min: 1, max: 2, needs: "a file, a URL or -", complete: ["file", "image"] },
+  examples: [
+    { command: "tar -c -C root . | mini import -c 'CMD [\"/bin/sh\"]' - mine", comment: "From a folder" },
+  ],
+};
