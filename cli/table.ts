@@ -8,9 +8,8 @@ import { inspect, kill, ps, rm, stop } from "./rows/containers.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, version } from "./rows/meta.ts";
-import { systemDf, systemPrune } from "./rows/system.ts";
 import { run } from "./rows/run.ts";
-import { systemCheck } from "./rows/system.ts";
+import { systemCheck, systemDf, systemPrune } from "./rows/system.ts";
 
 /** The headings of `mini --help`, in this order. */
 export const groups: readonly string[] = [
@@ -24,7 +23,6 @@ export const groups: readonly string[] = [
 export const nouns: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
-  system: "Look after what mini keeps on this machine",
   system: "Manage what mini keeps on this machine",
 };
 
