@@ -13,7 +13,7 @@ const format: Flag = {
 const filter = (keys: string): Flag => ({
   name: "filter",
   kind: "list",
-  description: `Only what matches key=value (keys: ${keys})`,
+  description: `Only what matches ${keys}`,
 });
 const noTrunc: Flag = { name: "no-trunc", kind: "boolean", description: "Shorten nothing" };
 
@@ -32,7 +32,7 @@ export const images: CommandRow = {
       description: "Show also intermediate images, of which mini keeps none",
     },
     { name: "digests", kind: "boolean", description: "Show what registries call them" },
-    { ...filter("before, dangling, label, reference, since, until"), short: "f" },
+    { ...filter("before, dangling, label, reference, since or until"), short: "f" },
     format,
     noTrunc,
     { name: "quiet", short: "q", kind: "boolean", description: "Print only IDs" },
@@ -112,7 +112,7 @@ export const imagePrune: CommandRow = {
   usage: "[OPTIONS]",
   flags: [
     { name: "all", short: "a", kind: "boolean", description: "Every image that no container uses" },
-    filter("label, until"),
+    filter("label or until"),
     { name: "force", short: "f", kind: "boolean", description: "Do not ask" },
   ],
   positionals: { min: 0, max: 0 },
