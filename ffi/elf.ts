@@ -11,7 +11,7 @@
  */
 import { MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE } from "./constants.ts";
 import { MiniError } from "./errors.ts";
-import { cString } from "./kernel.ts";
+import { checkCString } from "./kernel.ts";
 import { link, type Machine } from "./machine_code.ts";
 import { type Argument, indexByName, type Jump, op, type Operation, type Program } from "./program.ts";
 import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
@@ -20,6 +20,7 @@ import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
 // added); CELLS' offset is rounded up to the largest size that the machine's kernels use.
 const CODE = 0x10000, DATA = 0x1000000, CELLS = 0x20000000, RESULTS = 0x30000000;
 const PAGE = 4096, OPERATION_BYTES = 64;
+const encoder = new TextEncoder();
 
 /** Bytes in front of the results: a long that holds the index + 1 of the operation that ended the process, or 0. */
 export const RESULTS_HEADER = 64;
@@ -61,24 +62,65 @@ const WHEN: Record<Jump["when"], number> = {
   "always": LESS | EQUAL | GREATER,
 };
 
-/** Lays out constant data behind the operations, the same content once. */
-class Data {
-  readonly chunks: Uint8Array[] = [];
-  readonly #placed = new Map<string, number>();
-  constructor(public end: number) {}
+/**
+ * The file as it grows. It is written word by word into one buffer, and numbers stay numbers as far as they can: this runs
+ * once in a command's life, before anything has been compiled to machine code, and bigints and small arrays are slow then.
+ */
+class Image {
+  bytes = new Uint8Array(64 << 10);
+  view = new DataView(this.bytes.buffer);
+  readonly #strings = new Map<string, number>();
+  readonly #vectors = new Map<readonly Argument[], number>();
 
-  put(bytes: Uint8Array): number {
-    const at = this.end, padded = new Uint8Array(Math.ceil(bytes.length / 8) * 8);
-    padded.set(bytes);
-    this.chunks.push(padded);
-    this.end += padded.length;
+  /** @param end the offset that data begins at. */
+  constructor(public end: number) {
+    this.reserve(0);
+  }
+
+  /** Takes `size` zero bytes, rounded up to a word; returns their offset. */
+  reserve(size: number): number {
+    const at = this.end;
+    this.end += size + 7 & ~7;
+    if (this.end > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(this.end, 2 * this.bytes.length));
+      grown.set(this.bytes);
+      this.bytes = grown;
+      this.view = new DataView(grown.buffer);
+    }
     return at;
   }
 
-  string(text: string): number {
-    let at = this.#placed.get(text);
-    if (at === undefined) this.#placed.set(text, at = this.put(cString(text)));
+  put(bytes: Uint8Array): number {
+    const at = this.reserve(bytes.length);
+    this.bytes.set(bytes, at);
     return at;
+  }
+
+  /** The same text is laid down once. */
+  string(text: string): number {
+    let at = this.#strings.get(text);
+    if (at !== undefined) return at;
+    checkCString(text);
+    // Three bytes for a UTF-16 unit at the most, and the NUL.
+    at = this.reserve(3 * text.length + 1);
+    const { written } = encoder.encodeInto(text, this.bytes.subarray(at));
+    this.end = at + written + 8 & ~7;
+    this.#strings.set(text, at);
+    return at;
+  }
+
+  /** The same array, an environment that is passed to several calls, is laid down once. */
+  vector(items: readonly Argument[], lay: () => number): number {
+    let at = this.#vectors.get(items);
+    if (at === undefined) this.#vectors.set(items, at = lay());
+    return at;
+  }
+
+  word(at: number, value: number | bigint): void {
+    if (typeof value === "bigint") return this.view.setBigUint64(at, BigInt.asUintN(64, value), true);
+    if (!Number.isSafeInteger(value)) throw new Error(`program: ${value} is no integer that fits a register`);
+    this.view.setUint32(at, value >>> 0, true);
+    this.view.setUint32(at + 4, Math.floor(value / 0x100000000) >>> 0, true);
   }
 }
 
@@ -114,67 +156,84 @@ export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer>
     if (i === undefined) throw new Error(`program: no operation is named ${name}`);
     return i;
   };
-  const resultAddress = (name: string) => BigInt(RESULTS + RESULTS_HEADER + 8 * indexOf(name));
-  const dataStart = DATA + PAGE;
-  const data = new Data(dataStart + program.length * OPERATION_BYTES), cells = new Cells();
+  const resultAddress = (name: string) => RESULTS + RESULTS_HEADER + 8 * indexOf(name);
+  // An address is an offset in the file and DATA, which is a multiple of every page size.
+  const image = new Image(PAGE + program.length * OPERATION_BYTES), cells = new Cells();
+  /** Whether the last `word` is not the argument itself but where the argument is. */
+  let indirect = false;
 
-  /** The 64-bit word of an argument, and whether the argument is not that word but what it points to. */
-  function word(argument: Argument): { value: bigint; indirect: boolean } {
-    const direct = (value: number | bigint) => ({ value: BigInt.asUintN(64, BigInt(value)), indirect: false });
-    if (typeof argument === "number" || typeof argument === "bigint") return direct(argument);
-    if (typeof argument === "string") return direct(data.string(argument));
-    if (argument instanceof Uint8Array) return direct(data.put(argument));
-    if ("result" in argument) return { value: resultAddress(argument.result), indirect: true };
-    if ("resultAddress" in argument) return { value: resultAddress(argument.resultAddress), indirect: false };
-    if ("cell" in argument) return direct(cells.address(argument.cell, argument.size, argument.offset));
-    if ("load" in argument) {
-      return { value: BigInt(cells.address(argument.load, argument.size, argument.offset)), indirect: true };
+  function word(argument: Argument): number | bigint {
+    indirect = false;
+    if (typeof argument === "number" || typeof argument === "bigint") return argument;
+    if (typeof argument === "string") return DATA + image.string(argument);
+    if (argument instanceof Uint8Array) return DATA + image.put(argument);
+    if (Array.isArray(argument)) return DATA + image.vector(argument, () => block(argument, argument.length + 1));
+    if ("resultAddress" in argument) return resultAddress(argument.resultAddress);
+    if ("cell" in argument) return cells.address(argument.cell, argument.size, argument.offset);
+    if ("words" in argument) return DATA + block(argument.words, argument.words.length);
+    if ("result" in argument) {
+      const address = resultAddress(argument.result);
+      indirect = true;
+      return address;
     }
-    const items: readonly Argument[] = "words" in argument ? argument.words : [...argument, 0];
-    const words = items.map((item) => {
-      const { value, indirect } = word(item);
-      if (indirect) throw new Error("program: a block of words is laid down before the program runs");
-      return value;
-    });
-    return direct(data.put(new Uint8Array(new BigUint64Array(words).buffer)));
+    if (!("load" in argument)) throw new Error("program: an argument of an unknown kind");
+    const address = cells.address(argument.load, argument.size, argument.offset);
+    indirect = true;
+    return address;
   }
 
-  const table = new DataView(new ArrayBuffer(program.length * OPERATION_BYTES));
+  function block(items: readonly Argument[], length: number): number {
+    const at = image.reserve(8 * length);
+    items.forEach((item, i) => {
+      const value = word(item);
+      if (indirect) throw new Error("program: a block of words is laid down before the program runs");
+      image.word(at + 8 * i, value);
+    });
+    return at;
+  }
+
   program.forEach((operation, i) => {
-    const at = i * OPERATION_BYTES;
+    const at = PAGE + i * OPERATION_BYTES;
     let loads = 0;
-    const write = (argument: Argument, slot: number) => {
-      const { value, indirect } = word(argument);
-      table.setBigUint64(at + 8 + 8 * slot, value, true);
+    const { args, jump } = operation;
+    if (args.length > 6) throw new Error(`program: ${operation.call} has more than six arguments`);
+    for (let slot = 0; slot < args.length; slot++) {
+      const value = word(args[slot]!);
       if (indirect) loads |= 1 << slot;
-    };
-    if (operation.args.length > 6) throw new Error(`program: ${operation.call} has more than six arguments`);
-    operation.args.forEach(write);
-    if (operation.jump) write(operation.jump.than ?? 0, 6);
+      image.word(at + 8 + 8 * slot, value);
+    }
+    if (jump?.than !== undefined) {
+      const value = word(jump.than);
+      if (indirect) loads |= 1 << 6;
+      image.word(at + 56, value);
+    }
     const number = operation.call === "add" ? 0xffffffff : SYSCALL_NUMBERS[operation.call][machine.column];
     if (number < 0) throw new MiniError(`${machine.name} has no system call ${operation.call}`);
-    table.setUint32(at, number, true);
-    table.setUint8(
+    const { view } = image;
+    view.setUint32(at, number, true);
+    view.setUint8(
       at + 4,
-      (operation.optional || operation.call === "add" ? OPTIONAL : 0) |
-        (operation.jump ? WHEN[operation.jump.when] : 0),
+      (operation.optional || operation.call === "add" ? OPTIONAL : 0) | (jump ? WHEN[jump.when] : 0),
     );
-    table.setUint8(at + 5, loads);
-    table.setUint16(at + 6, operation.jump ? indexOf(operation.jump.to) : 0, true);
+    view.setUint8(at + 5, loads);
+    view.setUint16(at + 6, jump ? indexOf(jump.to) : 0, true);
   });
 
   const headers = 64 + 3 * 56;
-  const code = link(machine.start(dataStart, RESULTS + RESULTS_HEADER), machine.setDistance);
-  const dataBytes = data.end - dataStart;
+  const code = link(machine.start(DATA + PAGE, RESULTS + RESULTS_HEADER), machine.setDistance);
   const cellsBytes = cells.end - CELLS, largestPage = machine.name === "aarch64" ? 65536 : PAGE;
-  const cellsOffset = cellsBytes ? Math.ceil((PAGE + dataBytes) / largestPage) * largestPage : PAGE + dataBytes;
-  const file = new Uint8Array(cellsOffset + cellsBytes), view = new DataView(file.buffer);
-  file.set([0x7f, 0x45, 0x4c, 0x46, /* 64-bit, little-endian, version */ 2, 1, 1]);
+  const dataEnd = image.end;
+  if (cellsBytes) {
+    image.reserve(Math.ceil(dataEnd / largestPage) * largestPage - dataEnd);
+    image.reserve(cellsBytes);
+  }
+  const { bytes, view } = image;
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, /* 64-bit, little-endian, version */ 2, 1, 1]);
   view.setUint16(16, 2, true); // ET_EXEC
   view.setUint16(18, machine.elfMachine, true);
   view.setUint32(20, 1, true); // EV_CURRENT
-  view.setBigUint64(24, BigInt(CODE + headers), true); // entry
-  view.setBigUint64(32, 64n, true); // program headers
+  image.word(24, CODE + headers); // entry
+  image.word(32, 64); // program headers
   view.setUint16(52, 64, true); // sizes of this header, of a program header, and the number of those
   view.setUint16(54, 56, true);
   view.setUint16(56, cellsBytes ? 3 : 2, true);
@@ -182,18 +241,12 @@ export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer>
     const at = 64 + 56 * i;
     view.setUint32(at, 1, true); // PT_LOAD
     view.setUint32(at + 4, flags, true);
-    [offset, address, address, size, size, PAGE].forEach((x, j) => view.setBigUint64(at + 8 + 8 * j, BigInt(x), true));
+    [offset, address, address, size, size, PAGE].forEach((value, j) => image.word(at + 8 + 8 * j, value));
   };
   const R = 4, W = 2, X = 1;
   segment(0, R | X, 0, CODE, headers + code.length);
-  segment(1, R, PAGE, dataStart, dataBytes);
-  if (cellsBytes) segment(2, R | W, cellsOffset, CELLS, cellsBytes);
-  file.set(code, headers);
-  file.set(new Uint8Array(table.buffer), PAGE);
-  let at = PAGE + table.byteLength;
-  for (const chunk of data.chunks) {
-    file.set(chunk, at);
-    at += chunk.length;
-  }
-  return file;
+  segment(1, R, PAGE, DATA + PAGE, dataEnd - PAGE);
+  if (cellsBytes) segment(2, R | W, image.end - cellsBytes, CELLS, cellsBytes);
+  bytes.set(code, headers);
+  return bytes.subarray(0, image.end);
 }

@@ -26,9 +26,14 @@ export type Value =
 export const machine: Machine = Deno.build.arch === "aarch64" ? aarch64 : x86_64;
 
 const encoder = new TextEncoder();
+/** @throws {MiniError} for a string with a NUL in it. */
+export function checkCString(text: string): void {
+  if (text.includes("\0")) throw new MiniError(`a NUL character is not allowed in ${JSON.stringify(text)}`);
+}
+
 /** A NUL-terminated copy of a string. @throws {MiniError} for a string with a NUL in it: the kernel would see a shorter one. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
-  if (text.includes("\0")) throw new MiniError(`a NUL character is not allowed in ${JSON.stringify(text)}`);
+  checkCString(text);
   return encoder.encode(text + "\0");
 }
 
