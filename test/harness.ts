@@ -1,0 +1,218 @@
+/**
+ * Integration tests: runs the built `mini` (or the one that MINI names) in folders of the test's own, and after every test
+ * makes sure that nothing of it is left on the machine.
+ *
+ *     miniTest("a container exits with its program's status", async ({ mini }) => {
+ *       assertEquals((await mini(["run", "--rm", "starter", "false"])).status, 1);
+ *     });
+ */
+import { resolve } from "@std/path";
+import { findLeaks, observe, ownDescendants } from "./leaks.ts";
+
+/** The program under test. */
+export const MINI = Deno.env.get("MINI") ?? resolve(import.meta.dirname!, "../mini");
+
+/** Where tests make their folders: a file system that overlay can write its upper layer on. */
+const FOLDER = Deno.env.get("MINI_TEST_FOLDER") ?? "/var/tmp";
+
+/** What a command left behind. */
+export interface Output {
+  /** Exit status; 128 + n for a signal. */
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How a command is run. */
+export interface RunOptions {
+  /** Its standard input; the null device without it. */
+  readonly stdin?: string | Uint8Array<ArrayBuffer>;
+  /** Added to the environment of the tests. */
+  readonly env?: Record<string, string>;
+  /** All of the environment. */
+  readonly onlyEnv?: Record<string, string>;
+  readonly cwd?: string;
+  /** Milliseconds until it is killed, which fails the test; 30,000 by default. */
+  readonly timeout?: number;
+}
+
+/** A command that is on its way. */
+export interface Running {
+  readonly pid: number;
+  readonly child: Deno.ChildProcess;
+  /** What it has written so far. */
+  stdout(): string;
+  stderr(): string;
+  /** Its end. */
+  readonly output: Promise<Output>;
+  kill(signal: Deno.Signal): void;
+}
+
+/** What a test is given. */
+export interface Context {
+  /** A folder for the test's own files. */
+  readonly folder: string;
+  /** The --root and --state of its commands; neither is there before the first one. */
+  readonly root: string;
+  readonly state: string;
+  /** The command line of mini before the command, for tests that wrap it in something else. */
+  readonly command: readonly string[];
+  /** Runs `mini` with the test's own root and state, and waits for its end. */
+  mini(args: readonly string[], options?: RunOptions): Promise<Output>;
+  /** Starts it without waiting; it has ended when the test has. */
+  start(args: readonly string[], options?: RunOptions): Running;
+  /** `mini run --rm starter sh -c SCRIPT`: its standard output, after making sure that it succeeded and said nothing else. */
+  inside(script: string, ...flags: string[]): Promise<string>;
+}
+
+const decode = (chunks: readonly Uint8Array[]) => {
+  const all = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return new TextDecoder().decode(all);
+};
+
+/** Starts any command; see `Context.start`. */
+export function startCommand(command: readonly string[], options: RunOptions = {}): Running {
+  const [program = "", ...args] = command;
+  const child = new Deno.Command(program, {
+    args,
+    stdin: options.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+    ...options.cwd === undefined ? {} : { cwd: options.cwd },
+    ...options.onlyEnv ? { env: options.onlyEnv, clearEnv: true } : { env: options.env ?? {} },
+  }).spawn();
+  const collect = (stream: ReadableStream<Uint8Array>) => {
+    const chunks: Uint8Array[] = [];
+    const end = (async () => {
+      for await (const chunk of stream) chunks.push(chunk);
+    })();
+    return { text: () => decode(chunks), end };
+  };
+  const stdout = collect(child.stdout), stderr = collect(child.stderr);
+  const output = (async (): Promise<Output> => {
+    let late = false;
+    const milliseconds = options.timeout ?? 30_000;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL");
+    }, milliseconds);
+    try {
+      if (options.stdin !== undefined) await feed(child, options.stdin);
+      const [{ code }] = await Promise.all([child.status, stdout.end, stderr.end]);
+      if (late) {
+        throw new Error(
+          `${
+            command.join(" ")
+          }\nwas not done after ${milliseconds} ms; stdout: ${stdout.text()}\nstderr: ${stderr.text()}`,
+        );
+      }
+      return { status: code, stdout: stdout.text(), stderr: stderr.text() };
+    } finally {
+      clearTimeout(timer);
+    }
+  })();
+  // Whoever waits for it is told; until then it is nobody's unhandled rejection.
+  output.catch(() => {});
+  return {
+    pid: child.pid,
+    child,
+    stdout: stdout.text,
+    stderr: stderr.text,
+    output,
+    kill: (signal) => child.kill(signal),
+  };
+}
+
+async function feed(child: Deno.ChildProcess, input: string | Uint8Array<ArrayBuffer>): Promise<void> {
+  const writer = child.stdin.getWriter();
+  try {
+    await writer.write(typeof input === "string" ? new TextEncoder().encode(input) : input);
+    await writer.close();
+  } catch (error) {
+    // It may end, or close its input, without having read all.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+/** Runs any command and waits for its end. */
+export const runCommand = (command: readonly string[], options: RunOptions = {}): Promise<Output> =>
+  startCommand(command, options).output;
+
+/** Waits until `condition` gives something other than undefined or false. @throws {Error} after so many milliseconds. */
+export async function until<T>(
+  what: string,
+  condition: () => T | undefined | false | Promise<T | undefined | false>,
+  milliseconds = 10_000,
+): Promise<T> {
+  for (const end = Date.now() + milliseconds;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${milliseconds} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Something that a test needs: undefined if it is here, otherwise why not. */
+export type Need = string | undefined;
+
+/** Every test here makes containers. */
+const needsRoot = (): Need => Deno.uid() === 0 ? undefined : "not root";
+
+/** The need of a program of this machine. */
+export function needsProgram(program: string): Need {
+  const found = (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+    try {
+      return Deno.statSync(`${folder}/${program}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+  return found ? undefined : `no ${program} here`;
+}
+
+/** A test in folders of its own, skipped with a reason where a need is not met, failed when it leaves something behind. */
+export function miniTest(name: string, body: (context: Context) => Promise<void>, needs: readonly Need[] = []): void {
+  const missing = [needsRoot(), ...needs].find((need) => need !== undefined);
+  if (missing !== undefined) return Deno.test({ name: `${name} (skipped: ${missing})`, ignore: true, fn() {} });
+  Deno.test(name, async () => {
+    const folder = Deno.makeTempDirSync({ dir: FOLDER, prefix: "mini-test-" });
+    const root = `${folder}/root`, state = `${folder}/state`;
+    const before = observe();
+    const command = [MINI, "--root", root, "--state", state];
+    const running: Running[] = [];
+    const start = (args: readonly string[], options?: RunOptions) => {
+      const one = startCommand([...command, ...args], options);
+      running.push(one);
+      return one;
+    };
+    const mini = (args: readonly string[], options?: RunOptions) => start(args, options).output;
+    const inside = async (script: string, ...flags: string[]) => {
+      const { status, stdout, stderr } = await mini(["run", "--rm", ...flags, "starter", "sh", "-c", script]);
+      if (status !== 0 || stderr !== "") throw new Error(`status ${status}, stderr: ${stderr}\nstdout: ${stdout}`);
+      return stdout;
+    };
+    let failure: unknown;
+    try {
+      await body({ folder, root, state, command, mini, start, inside });
+    } catch (error) {
+      failure = error ?? new Error("the test threw nothing");
+    }
+    // A test that failed half-way leaves what it started; that is not what is to be told of it then.
+    for (const { child, output } of running) {
+      const ended = await Promise.race([output.then(() => true, () => true), Promise.resolve(false)]);
+      if (!ended && failure !== undefined) child.kill("SIGKILL");
+      await output.catch(() => {});
+    }
+    if (failure !== undefined) { for (const pid of ownDescendants()) Deno.kill(pid, "SIGKILL"); }
+    const leaks = await findLeaks(before, { folder, root, state });
+    if (failure !== undefined && leaks.length > 0) await mini(["system", "check"]).catch(() => {});
+    Deno.removeSync(folder, { recursive: true });
+    if (failure !== undefined) throw failure;
+    if (leaks.length > 0) throw new Error(`left behind:\n  ${leaks.join("\n  ")}`);
+  });
+}

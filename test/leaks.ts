@@ -1,0 +1,136 @@
+/** What commands may leave on the machine, looked at before and after a test. */
+import { syscall, trySyscall } from "../ffi/kernel.ts";
+
+/** The places where something may be left, as they are at one moment. */
+export interface Observation {
+  readonly mounts: ReadonlySet<string>;
+  readonly cgroups: ReadonlySet<string>;
+  readonly interfaces: ReadonlySet<string>;
+  readonly runFiles: ReadonlySet<string>;
+  readonly descriptors: ReadonlyMap<string, string>;
+}
+
+const PR_SET_CHILD_SUBREAPER = 36;
+let subreaper = false;
+
+function names(folder: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(folder), (entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return [];
+    throw error;
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return ""; // processes and cgroups come and go
+  }
+}
+
+/** The folders of mini's cgroups. */
+function cgroups(): string[] {
+  return ["/sys/fs/cgroup/unified/mini", "/sys/fs/cgroup/mini"].flatMap((folder) =>
+    names(folder).filter((name) => /^[0-9a-f]{64}$/.test(name)).map((name) => `${folder}/${name}`)
+  );
+}
+
+/** Descriptors of this process that stay open, by number; Deno's own (epoll, events, its isolates' files) count as well. */
+function descriptors(): Map<string, string> {
+  const open = new Map<string, string>();
+  for (const fd of names("/proc/self/fd")) {
+    try {
+      open.set(fd, Deno.readLinkSync(`/proc/self/fd/${fd}`));
+    } catch {
+      // the one that this list was read through
+    }
+  }
+  return open;
+}
+
+/** Looks, and makes this process the one that orphans of its children belong to, so that none gets out of sight. */
+export function observe(): Observation {
+  if (!subreaper) syscall("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  subreaper = true;
+  return {
+    mounts: new Set(readText("/proc/self/mountinfo").split("\n")),
+    cgroups: new Set(cgroups()),
+    interfaces: new Set(names("/sys/class/net")),
+    runFiles: new Set(names("/run").filter((name) => name.startsWith("mini-"))),
+    descriptors: descriptors(),
+  };
+}
+
+/** Every process below this one that has not ended; those that have, and whose parent has, are reaped. */
+export function ownDescendants(): number[] {
+  const children = new Map<number, number[]>(), zombies: number[] = [];
+  for (const name of names("/proc")) {
+    if (!/^[0-9]+$/.test(name)) continue;
+    const stat = readText(`/proc/${name}/stat`);
+    const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (!parent) continue;
+    if (state === "Z") {
+      if (Number(parent) === Deno.pid) zombies.push(Number(name));
+    } else children.set(Number(parent), [...children.get(Number(parent)) ?? [], Number(name)]);
+  }
+  for (const pid of zombies) trySyscall("wait4", pid, null, 1, /* WNOHANG */ null);
+  const below = (pid: number): number[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
+  return below(Deno.pid);
+}
+
+function describe(pid: number): string {
+  return `process ${pid} (${readText(`/proc/${pid}/comm`).trim()}: ${
+    readText(`/proc/${pid}/cmdline`).replaceAll("\0", " ").slice(0, 200)
+  })`;
+}
+
+/** Everything in the store and the state that a test has to remove before it ends; images may stay. */
+function leftFiles(root: string, state: string): string[] {
+  const folders = [`${root}/containers`, `${root}/names`, `${state}/containers`, `${root}/images/ingest`];
+  const left = folders.flatMap((folder) => names(folder).map((name) => `${folder}/${name}`));
+  for (const folder of [root, state]) {
+    for (const name of names(folder)) {
+      if (!["containers", "names", "images"].includes(name)) left.push(`${folder}/${name}`);
+    }
+  }
+  return left;
+}
+
+/** How long what was just ended may take to be gone: kernels take cgroups and namespaces apart by and by. */
+const PATIENCE_MILLISECONDS = 3_000;
+
+/** What is there now and was not before, after waiting for it to go. */
+export async function findLeaks(
+  before: Observation,
+  { folder, root, state }: { folder: string; root: string; state: string },
+): Promise<string[]> {
+  for (const end = Date.now() + PATIENCE_MILLISECONDS;;) {
+    const leaks = look(before, folder, root, state);
+    if (leaks.length === 0 || Date.now() > end) return leaks;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function look(before: Observation, folder: string, root: string, state: string): string[] {
+  const mine = ownDescendants(), own = new Set(mine);
+  // Others may run containers meanwhile: a cgroup of theirs has processes that are not ours.
+  const oursOrNobodys = (cgroup: string) =>
+    readText(`${cgroup}/cgroup.procs`).split("\n").filter(Boolean).every((pid) => own.has(Number(pid)));
+  const now = observe();
+  const isNewMount = (line: string) =>
+    line !== "" && !before.mounts.has(line) && (line.includes(folder) || line.includes("mini"));
+  const isOurDescriptor = ([fd, target]: [string, string]) =>
+    before.descriptors.get(fd) !== target &&
+    (target.startsWith(folder) || /pidfd|mini|\/run\/|cgroup|netns|ns:\[/.test(target));
+  return [
+    ...mine.map(describe),
+    ...[...now.mounts].filter(isNewMount).map((line) => `mount ${line}`),
+    ...[...now.cgroups].filter((path) => !before.cgroups.has(path) && oursOrNobodys(path)).map((p) => `cgroup ${p}`),
+    ...[...now.interfaces].filter((name) => !before.interfaces.has(name)).map((name) => `network interface ${name}`),
+    ...[...now.runFiles].filter((name) => !before.runFiles.has(name)).map((name) => `file /run/${name}`),
+    ...[...now.descriptors].filter(isOurDescriptor).map(([fd, target]) => `descriptor ${fd} of ${target}`),
+    ...leftFiles(root, state).map((path) => `file ${path}`),
+  ];
+}
