@@ -23,7 +23,7 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from "../ffi/constants.ts";
 import { Errno, MiniError } from "../ffi/errors.ts";
-import { type Argument, op, type Operation, result } from "../ffi/program.ts";
+import { type Argument, type Details, op, type Operation, result } from "../ffi/program.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import { components, makeInside, openInside } from "./plan_paths.ts";
 import type { Mount } from "./spec.ts";
@@ -153,62 +153,86 @@ export function mountOperations(mounts: readonly Mount[], facts: MountFacts): Op
   });
 }
 
+/** Where the empty folder is mounted that folders are hidden with: over the host's /sys, which nothing here needs any more. */
+const EMPTY = "/sys";
+
 /** Hides paths: files by the null device, folders by an empty read-only tmpfs; what is not there needs no hiding. */
 export function maskPaths(paths: readonly string[]): Operation[] {
-  return paths.flatMap((path, i) => {
-    const names = components(path, "a masked path"), name = `mask ${i}`, next = `${name} done`;
-    return [
-      openInside(names, `is there a ${path} to hide?`, {
-        name: `${name} place`,
-        resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-        jump: { when: "=", than: -Errno.ENOENT, to: next },
-      }),
-      op("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], "the null device", { name }),
-      op(
-        "move_mount",
-        [result(name), "", result(`${name} place`), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
-        `hide ${path}, if it is a file`,
-        { on: path, optional: true, jump: { when: "=", than: 0, to: next } },
-      ),
-      ...newFilesystem(
-        `${name} folder`,
-        "tmpfs",
-        [["source", "tmpfs"], ["nr_inodes", "1"]],
-        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-        path,
-      ),
-      attach(result(`${name} folder`), result(`${name} place`), `hide ${path}, a folder`, path),
-      op("add", [0, 0], `${path} is hidden`, { name: next }),
-    ];
-  });
+  if (paths.length === 0) return [];
+  const move = (from: string, to: string, why: string, on: string, details: Details) =>
+    op(
+      "move_mount",
+      [result(from), "", result(to), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+      why,
+      { on, ...details },
+    );
+  const copy = (path: string, name: string, why: string) =>
+    op("open_tree", [AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], why, { name });
+  return [
+    ...newFilesystem(
+      "empty folder",
+      "tmpfs",
+      [["source", "tmpfs"], ["nr_inodes", "1"]],
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+      "an empty folder",
+    ),
+    op(
+      "move_mount",
+      [result("empty folder"), "", AT_FDCWD, EMPTY, MOVE_MOUNT_F_EMPTY_PATH],
+      "keep it where copies can be made of it",
+      { on: EMPTY },
+    ),
+    ...paths.flatMap((path, i) => {
+      const name = `mask ${i}`, place = `${name} place`, next = i + 1 < paths.length ? `mask ${i + 1} place` : "masked";
+      return [
+        openInside(components(path, "a masked path"), `is there a ${path} to hide?`, {
+          name: place,
+          resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+          jump: { when: "=", than: -Errno.ENOENT, to: next },
+        }),
+        copy("/dev/null", `${name} file`, "the null device"),
+        move(`${name} file`, place, `hide ${path}, if it is a file`, path, {
+          optional: true,
+          jump: { when: "=", than: 0, to: next },
+        }),
+        copy(EMPTY, name, "the empty folder"),
+        move(name, place, `hide ${path}, a folder`, path, {}),
+      ];
+    }),
+    op("add", [0, 0], "all are hidden", { name: "masked" }),
+  ];
 }
 
 /** Makes paths read-only by mounting them on themselves; what is not there needs none. */
 export function readonlyPaths(paths: readonly string[]): Operation[] {
-  return paths.flatMap((path, i) => {
-    const names = components(path, "a read-only path"), name = `read-only ${i}`, next = `${name} done`;
-    return [
-      openInside(names, `is there a ${path}?`, {
-        name: `${name} place`,
-        resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-        jump: { when: "=", than: -Errno.ENOENT, to: next },
-      }),
-      op(
-        "open_tree",
-        [result(`${name} place`), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
-        `a second mount of ${path}`,
-        { name, on: path },
-      ),
-      op(
-        "mount_setattr",
-        [result(name), "", AT_EMPTY_PATH | AT_RECURSIVE, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), 32],
-        "read-only",
-        { on: path },
-      ),
-      attach(result(name), result(`${name} place`), `${path} can only be read`, path),
-      op("add", [0, 0], `${path} is read-only`, { name: next }),
-    ];
-  });
+  if (paths.length === 0) return [];
+  return [
+    ...paths.flatMap((path, i) => {
+      const name = `read-only ${i}`, place = `${name} place`;
+      const next = i + 1 < paths.length ? `read-only ${i + 1} place` : "read-only";
+      return [
+        openInside(components(path, "a read-only path"), `is there a ${path}?`, {
+          name: place,
+          resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+          jump: { when: "=", than: -Errno.ENOENT, to: next },
+        }),
+        op(
+          "open_tree",
+          [result(place), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+          `a second mount of ${path}`,
+          { name, on: path },
+        ),
+        op(
+          "mount_setattr",
+          [result(name), "", AT_EMPTY_PATH | AT_RECURSIVE, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), 32],
+          "read-only",
+          { on: path },
+        ),
+        attach(result(name), result(place), `${path} can only be read`, path),
+      ];
+    }),
+    op("add", [0, 0], "all are read-only", { name: "read-only" }),
+  ];
 }
 
 /** Makes the root itself read-only, at the very end of what is done in it. */
