@@ -79,7 +79,7 @@ export class RegistryClient {
       const challenge = pickChallenge(response);
       if (challenge === undefined) return response;
       this.#challenges.set(endpoint.name, challenge);
-      this.#tokens.delete(key); // it was refused: expired, or taken back
+      await this.#dropToken(key, authorization);
       let next: string | undefined;
       try {
         // A body that was read cannot be sent again: the caller begins anew, with the token that is fetched then.
@@ -114,15 +114,22 @@ export class RegistryClient {
       const { username, password } = await this.credentials(endpoint, path) ?? {};
       return username === undefined ? undefined : basicAuthorization(username, password ?? "");
     }
-    const kept = await this.#tokens.get(key);
-    if (kept && kept.expires > Date.now()) return `Bearer ${kept.token}`;
+    for (let pending; (pending = this.#tokens.get(key)) !== undefined;) {
+      const kept = await pending;
+      if (kept.expires > Date.now()) return `Bearer ${kept.token}`;
+      if (this.#tokens.get(key) === pending) this.#tokens.delete(key);
+    }
     const asked = (async (): Promise<Token> => {
       const credentials = await this.credentials(endpoint, path);
       if (credentials?.registryToken !== undefined) return { token: credentials.registryToken, expires: Infinity };
-      const scopes = new Set([...request.scopes, ...challenge.parameters.get("scope")?.split(" ") ?? []]);
-      scopes.delete("");
+      // What the registry asks for besides, but for the repositories that we name ourselves.
+      const named = new Set(request.scopes.map(resourceOf));
+      const more = challenge.parameters.get("scope")?.split(" ").filter((scope) =>
+        scope && !named.has(resourceOf(scope))
+      );
+      const scopes = [...request.scopes, ...more ?? []];
       const { insecure, name: registry } = endpoint;
-      return requestToken(this.transport, { registry, challenge, scopes: [...scopes], credentials, insecure, signal });
+      return requestToken(this.transport, { registry, challenge, scopes, credentials, insecure, signal });
     })();
     this.#tokens.set(key, asked);
     try {
@@ -131,6 +138,13 @@ export class RegistryClient {
       if (this.#tokens.get(key) === asked) this.#tokens.delete(key);
       throw error;
     }
+  }
+
+  /** Forgets a token that was refused: it has expired, or was taken back. One that came meanwhile stays. */
+  async #dropToken(key: string, refused: string | undefined): Promise<void> {
+    const pending = this.#tokens.get(key);
+    if (pending === undefined || refused === undefined) return;
+    if (`Bearer ${(await pending).token}` === refused && this.#tokens.get(key) === pending) this.#tokens.delete(key);
   }
 
   /** To the address that answers: the first time each of the endpoint's is tried in order. */
@@ -198,6 +212,11 @@ export class RegistryClient {
       url = next;
     }
   }
+}
+
+/** What a scope is about: `repository:a/b` of `repository:a/b:pull`. */
+function resourceOf(scope: string): string {
+  return scope.slice(0, scope.lastIndexOf(":"));
 }
 
 /** The demand that we can meet, the safer one first. */

@@ -8,8 +8,8 @@ export interface RegistryServerOptions {
   readonly basic?: { username: string; password: string };
   /** Demands bearer tokens from this server. */
   readonly token?: { realm: string; service: string; issuer: string; certificate: string };
-  /** PEM files. */
-  readonly tls?: { certificate: string; key: string };
+  /** PEM files; with an authority for clients, those must show a certificate of it. */
+  readonly tls?: { certificate: string; key: string; clientAuthority?: string };
   /** A folder to serve that another registry has filled. */
   readonly folder?: string;
 }
@@ -120,7 +120,10 @@ async function configuration(
     `  addr: 127.0.0.1:${port}`,
     `  secret: not-secret`,
   ];
-  if (tls) lines.push(`  tls: { certificate: ${tls.certificate}, key: ${tls.key} }`);
+  if (tls) {
+    const clients = tls.clientAuthority === undefined ? "" : `, clientcas: [${tls.clientAuthority}]`;
+    lines.push(`  tls: { certificate: ${tls.certificate}, key: ${tls.key}${clients} }`);
+  }
   if (basic) {
     const line = await run("htpasswd", ["-nbB", basic.username, basic.password]);
     await Deno.writeTextFile(`${own}/htpasswd`, line);
