@@ -65,7 +65,9 @@ function program(build: string | undefined): Program {
 /** Throws unless the file runs and says its version. */
 function tryOut(path: string): void {
   const said = run(path, ["--version"]);
-  if (!said.startsWith("mini version ")) throw new Error(`${path} --version said ${JSON.stringify(said)}`);
+  if (!said.startsWith("mini version ")) {
+    throw new Error(`${path} --version said ${JSON.stringify(said.split("\n")[0])}`);
+  }
 }
 
 /** Builds with `deno compile`. Returns undefined, or the reason why that cannot be. */
@@ -91,7 +93,12 @@ async function withCompile(to: string, files: string[]): Promise<string | undefi
 
 async function withDeno(to: string, program: Program, files: string[]): Promise<void> {
   const embedded = Object.fromEntries(files.map((name) => [name, Deno.readFileSync(`${BUILD}/${name}`)]));
-  const file = singleFile(Deno.readFileSync(Deno.execPath()), program, embedded);
+  let file: Blob;
+  try {
+    file = singleFile(Deno.readFileSync(Deno.execPath()), program, embedded);
+  } catch (error) {
+    throw new Error(`cannot build on ${Deno.execPath()}: ${error instanceof Error ? error.message : error}`);
+  }
   await Deno.writeFile(to, file.stream(), { mode: 0o755 });
   tryOut(to);
 }

@@ -39,30 +39,49 @@ function builtAt(): number {
   }
 }
 
-/** Runs a program with our standard streams; returns its exit status. */
-async function run(command: string, ...args: string[]): Promise<number> {
-  return (await new Deno.Command(command, { args, cwd: ROOT }).spawn().status).code;
+/** Runs a program with our standard streams, or with `input` as its standard input; returns its exit status. */
+async function run(command: string, args: string[], input?: string): Promise<number> {
+  const child = new Deno.Command(command, { args, cwd: ROOT, stdin: input === undefined ? "inherit" : "piped" })
+    .spawn();
+  if (input !== undefined) {
+    const writer = child.stdin.getWriter();
+    // A program that ended early does not read its input; its exit status tells.
+    await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch((error) => {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    });
+  }
+  return (await child.status).code;
 }
 
-// What the container runs: who and where it is, as only a container of its own can answer.
-const FIRST = `echo "Hello from PID $$ on $(hostname), a machine of its own:"; id -un; ps -o pid,user,args; ` +
-  `ls -d /*; echo; cat /proc/self/cgroup | head -n 3`;
+// What the shell in the container is told: to say who and where it is, as only a container of its own can answer.
+const FIRST = `echo "Hello from PID $$ on $(hostname). I am $(id -un), and these are all processes here:"
+/bin/ps -o pid,user,args
+echo "The only network interface: $(ls /sys/class/net)"
+echo "My root: $(grep ' / / ' /proc/self/mountinfo | sed 's/.* - //; s/ .*//'), of $(ls -d /* | wc -l) folders"
+`;
 
 if (builtAt() <= Math.max(...SOURCES.map((name) => newest(`${ROOT}/${name}`)))) {
-  const code = await run(Deno.execPath(), "run", "-A", "tools/build.ts");
+  const code = await run(Deno.execPath(), ["run", "-A", "tools/build.ts"]);
   if (code !== 0) Deno.exit(code);
 }
-const root = Deno.uid() === 0 ? [] : ["sudo"];
-const command = [...root, "./mini", "run", "--rm", "--hostname", "starter", "starter", "sh", "-c"];
-console.error(`\n$ ${command.join(" ")} '…'`);
-const [program, ...args] = command;
-const code = await run(program === "./mini" ? `${ROOT}/mini` : program!, ...args, FIRST);
+const isRoot = Deno.uid() === 0;
+const mini = isRoot ? "./mini" : "sudo ./mini";
+const args = ["run", "-i", "--rm", "--network", "none", "--hostname", "starter", "starter", "sh"];
+console.error(`\n$ ${mini} ${args.join(" ")}`);
+let code: number;
+try {
+  code = isRoot ? await run(`${ROOT}/mini`, args, FIRST) : await run("sudo", [`${ROOT}/mini`, ...args], FIRST);
+} catch (error) {
+  if (isRoot || !(error instanceof Deno.errors.NotFound)) throw error;
+  console.error("./mini is built. It needs root, and there is no sudo here: become root and do this again");
+  Deno.exit(1);
+}
 if (code === 0) {
   console.error(`
 That was a container, made by ./mini. Next, type:
 
-    ${[...root, "./mini"].join(" ")} run -it --rm starter sh    a shell in a container of its own
-    ./mini --help                     what else it can do
+    ${`${mini} run -it --rm starter sh`.padEnd(42)}a shell in a container of its own
+    ${"./mini --help".padEnd(42)}what else it can do
 `);
 }
 Deno.exit(code);
