@@ -9,7 +9,8 @@ import { setWindowSize } from "../ffi/terminal.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { containerError } from "./failure.ts";
 import { type Layers, overlayRootfs } from "./overlay.ts";
-import { isNew, plan, type PlanInput } from "./plan.ts";
+import { isNew, plan, type PlanInput, type Stream } from "./plan.ts";
+import { deviceNumber } from "./plan_devices.ts";
 import { EXEC } from "./plan_process.ts";
 import { signalName } from "./signals.ts";
 import type { IdMapping, NamespaceType, Spec } from "./spec.ts";
@@ -121,6 +122,17 @@ function isDirectory(source: string): boolean {
   }
 }
 
+/** The host's null device is replaced by the container's own, where that has one: through ours it could change its mode. */
+function streams(spec: Spec, stdio: readonly [number, number, number]): [Stream, Stream, Stream] {
+  const hasOwn = (spec.mounts ?? []).some((m) => m.destination === "/dev" && m.type === "tmpfs");
+  const isNull = (fd: number) => {
+    const info = Deno.statSync(`/proc/self/fd/${fd}`);
+    return info.isCharDevice === true && info.rdev === deviceNumber(1, 3);
+  };
+  const stream = (fd: number): Stream => hasOwn && isNull(fd) ? "null" : fd;
+  return [stream(stdio[0]), stream(stdio[1]), stream(stdio[2])];
+}
+
 /** What a plan needs to know, with every descriptor that was opened for it. */
 export interface Prepared {
   readonly input: PlanInput;
@@ -150,7 +162,7 @@ export function prepare(
       spec,
       rootfs,
       facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability() },
-      descriptors: { sync, namespaces, ...(options.stdio ? { stdio: options.stdio } : {}) },
+      descriptors: { sync, namespaces, ...(options.stdio ? { stdio: streams(spec, options.stdio) } : {}) },
       init: options.init ?? false,
     };
     return { input, descriptors };

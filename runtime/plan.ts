@@ -79,6 +79,9 @@ export type Rootfs =
     readonly target: string;
   };
 
+/** One of the standard streams: a descriptor of ours, or the container's own null device. */
+export type Stream = number | "null";
+
 /** All that a plan depends on beside the specification. */
 export interface PlanInput {
   readonly spec: Spec;
@@ -91,8 +94,8 @@ export interface PlanInput {
   readonly descriptors: {
     /** Our end of a socket pair whose other end the caller holds as long as it lives. */
     readonly sync: number;
-    /** What becomes 0, 1 and 2; not with a terminal. */
-    readonly stdio?: readonly [stdin: number, stdout: number, stderr: number];
+    /** What becomes 0, 1 and 2; not with a terminal. `null` is the container's own null device. */
+    readonly stdio?: readonly [stdin: Stream, stdout: Stream, stderr: Stream];
     /** Namespaces to join. */
     readonly namespaces: Partial<Record<NamespaceType, number>>;
   };
@@ -281,7 +284,22 @@ function stdioOperations({ spec, descriptors }: PlanInput): Operation[] {
   const names = ["standard input", "standard output", "standard error"];
   return [
     session,
-    ...(descriptors.stdio ?? []).flatMap((fd, i) => fd === i ? [] : [op("dup3", [fd, i, 0], names[i]!)]),
+    ...(descriptors.stdio ?? []).flatMap((fd, i) => {
+      if (fd === "null") return nullOperations(i, names[i]!);
+      return fd === i ? [] : [op("dup3", [fd, i, 0], names[i]!)];
+    }),
+  ];
+}
+
+/** The container's own null device as one of its streams: through the host's it could change that one's mode and owner. */
+function nullOperations(stream: number, what: string): Operation[] {
+  const name = `null ${stream}`;
+  return [
+    op("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0], "the container's own null device", {
+      name,
+      on: "/dev/null",
+    }),
+    op("dup3", [result(name), stream, 0], what),
   ];
 }
 

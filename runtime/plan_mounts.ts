@@ -14,6 +14,7 @@ import {
   MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
+  MS_PRIVATE,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -181,6 +182,26 @@ export function maskPaths(paths: readonly string[]): Operation[] {
       [result("empty folder"), "", AT_FDCWD, EMPTY, MOVE_MOUNT_F_EMPTY_PATH],
       "keep it where copies can be made of it",
       { on: EMPTY },
+    ),
+    // The node is the host's own. What is written to it is swallowed, but its mode and owner must not be changed through it.
+    copy("/dev/null", "null device", "the null device"),
+    op(
+      "mount_setattr",
+      [
+        result("null device"),
+        "",
+        AT_EMPTY_PATH,
+        mountAttr(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE),
+        32,
+      ],
+      "through which the device itself cannot be changed",
+      { on: "/dev/null" },
+    ),
+    op(
+      "move_mount",
+      [result("null device"), "", AT_FDCWD, "/dev/null", MOVE_MOUNT_F_EMPTY_PATH],
+      "keep it where copies can be made of it",
+      { on: "/dev/null" },
     ),
     ...paths.flatMap((path, i) => {
       const name = `mask ${i}`, place = `${name} place`, next = i + 1 < paths.length ? `mask ${i + 1} place` : "masked";
