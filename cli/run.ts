@@ -16,11 +16,14 @@ import {
 } from "../engine/options.ts";
 import { run, type RunOptions, type RunSource } from "../engine/run.ts";
 import { checkName } from "../engine/names.ts";
+import { ownCapabilities } from "../runtime/capabilities.ts";
 import type { Invocation } from "./command.ts";
 import type { FlagValues } from "./flag_values.ts";
 import { write } from "./output.ts";
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
+  // Before anything else, which would fail in less clear ways.
+  if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo");
   // Everything that can be wrong in the words themselves is said before anything is fetched or made.
   const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
   const source = await findSource(flags, args, globals.root);
@@ -64,10 +67,6 @@ function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
   const own = (name: string) => environment[name];
   const name = flags.string("name");
   if (name !== undefined) checkName(name);
-  const hostname = flags.string("hostname");
-  if (hostname !== undefined && flags.string("network") === "host") {
-    throw new MiniError("--hostname cannot be given with --network host, where the host's name counts");
-  }
   return {
     args,
     interactive: flags.boolean("interactive"),
@@ -81,7 +80,7 @@ function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
     workingDir: flags.string("workdir"),
     user: flags.string("user"),
     groups: flags.list("group-add"),
-    hostname,
+    hostname: flags.string("hostname"),
     entrypoint: readEntrypoint(flags.string("entrypoint")),
     volumes: [...flags.list("volume").map(readVolume), ...flags.list("tmpfs").map(readTmpfs)],
     readonlyRootfs: flags.boolean("read-only"),
@@ -89,7 +88,7 @@ function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
     network: flags.string("network") as "none" | "host",
     stopSignal: flags.string("stop-signal"),
     labels: readPairs("label", flags.list("label"), false),
-    capabilities: readCapabilities(flags.list("cap-add"), flags.list("cap-drop")),
+    capabilities: readCapabilities(flags.list("cap-add"), flags.list("cap-drop"), ownCapabilities()),
     noNewPrivileges: readSecurityOptions(flags.list("security-opt")),
     rlimits: flags.list("ulimit").map(readUlimit),
     sysctl: readPairs("sysctl", flags.list("sysctl"), true),

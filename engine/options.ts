@@ -125,8 +125,13 @@ export function readTmpfs(text: string): Mount {
   return { destination, type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "noexec", ...given] };
 }
 
-/** Capabilities after --cap-add and --cap-drop, with or without CAP_, in any case, or ALL. @throws {MiniError} */
-export function readCapabilities(add: readonly string[], drop: readonly string[]): string[] {
+/**
+ * Capabilities after --cap-add and --cap-drop, with or without CAP_, in any case, or ALL.
+ *
+ * @param own those that mini has and can give: the defaults and ALL are no more than these.
+ * @throws {MiniError} for one there is not, and for one to add that mini does not have.
+ */
+export function readCapabilities(add: readonly string[], drop: readonly string[], own: readonly string[]): string[] {
   const full = (flag: string, name: string) => {
     const upper = name.toUpperCase();
     const known = upper === "ALL" ? upper : upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
@@ -136,10 +141,14 @@ export function readCapabilities(add: readonly string[], drop: readonly string[]
     return known;
   };
   const adds = add.map((name) => full("cap-add", name)), drops = drop.map((name) => full("cap-drop", name));
-  const base = adds.includes("ALL") ? CAPABILITIES : drops.includes("ALL") ? [] : DEFAULT_CAPABILITIES;
-  const set = new Set([...base, ...adds.filter((name) => name !== "ALL")]);
-  for (const name of drops) if (name !== "ALL") set.delete(name);
-  return CAPABILITIES.filter((name) => set.has(name));
+  const missing = adds.find((name) => name !== "ALL" && !own.includes(name));
+  if (missing !== undefined) {
+    throw new MiniError(`--cap-add ${missing}: mini does not have that capability here itself, so it cannot give it`);
+  }
+  const base = adds.includes("ALL") ? own : drops.includes("ALL") ? [] : DEFAULT_CAPABILITIES;
+  const set = new Set([...base, ...adds]);
+  for (const name of drops) set.delete(name);
+  return own.filter((name) => set.has(name));
 }
 
 /** `--ulimit nofile=1024[:2048]`; -1 and `unlimited` mean without limit. @throws {MiniError} */

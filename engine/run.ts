@@ -231,7 +231,7 @@ function describe(
   }
   const stopSignal = options.stopSignal ?? image.StopSignal ?? "SIGTERM";
   signalNumber(stopSignal);
-  const workingDir = options.workingDir ?? (image.WorkingDir || "/");
+  const workingDir = options.workingDir || image.WorkingDir || "/";
   if (!workingDir.startsWith("/")) {
     throw new MiniError(
       `the working directory must be an absolute path in the container, and ${JSON.stringify(workingDir)} is not`,
@@ -245,7 +245,7 @@ function describe(
   } finally {
     close(root);
   }
-  const hostname = options.hostname ?? id.slice(0, 12);
+  const hostname = options.hostname ?? (options.network === "host" ? Deno.hostname() : id.slice(0, 12));
   const config: ContainerConfig = {
     hostname,
     user: options.user ?? image.User ?? "",

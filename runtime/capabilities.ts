@@ -29,3 +29,11 @@ export function capabilityNumber(name: string): number {
 export function capabilityMask(names: readonly string[]): bigint {
   return names.reduce((mask, name) => mask | 1n << BigInt(capabilityNumber(name)), 0n);
 }
+
+/** The capabilities that this process has and that the programs it starts can get. proc(5), /proc/PID/status */
+export function ownCapabilities(): string[] {
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const set = (name: string) => BigInt(`0x${status.match(new RegExp(`^${name}:\\t([0-9a-f]+)$`, "m"))?.[1] ?? 0}`);
+  const mask = set("CapPrm") & set("CapBnd");
+  return CAPABILITIES.filter((_, number) => mask & 1n << BigInt(number));
+}

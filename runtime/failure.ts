@@ -39,6 +39,10 @@ function hintFor({ call, args, why }: Operation, errno: number): string | undefi
     return "the file system that --root is on cannot hold overlay layers; 'dmesg' says why, and --root moves it";
   }
   if (call === "fsopen" && errno === Errno.ENODEV) return `this kernel has no ${args[0]}`;
+  if (call === "prlimit64" && errno === Errno.EPERM) {
+    return "it is above mini's own hard limit ('ulimit -H'), and mini lacks CAP_SYS_RESOURCE to raise that";
+  }
+  if (call === "prlimit64" && errno === Errno.EINVAL) return "the first limit may not be above the second";
   if (errno === Errno.ENOSYS) return "mini needs Linux 5.12 or later";
   if (errno === Errno.ENOSPC || errno === Errno.EDQUOT) return "make room on that file system, or move it with --root";
   if (errno === Errno.EPERM || errno === Errno.EACCES) return "a security module or a filter around mini may forbid it";
