@@ -23,9 +23,15 @@ export interface UnpackLimits {
   entries: number;
   /** Bytes of all files together, holes included. */
   bytes: number;
+  /** Up to so many plain bytes nobody asks how well they were compressed. */
+  unsuspiciousBytes: number;
 }
 
-export const UNPACK_LIMITS: UnpackLimits = { entries: 1_000_000, bytes: 1024 ** 4 };
+export const UNPACK_LIMITS: UnpackLimits = {
+  entries: 1_000_000,
+  bytes: 1024 ** 4,
+  unsuspiciousBytes: 4 * 1024 ** 3,
+};
 
 export interface UnpackerOptions {
   limits?: Partial<UnpackLimits>;
@@ -93,6 +99,7 @@ export class Unpacker implements TarSink {
   }
 
   data(bytes: Uint8Array, offset: number): void {
+    if (this.file < 0) return; // a whiteout, or one of AUFS' notes: whatever it holds says nothing
     if (offset !== this.fileOffset) files.lseek(this.file, offset, 0);
     files.writeAll(this.file, bytes);
     this.fileOffset = offset + bytes.length;
@@ -100,7 +107,7 @@ export class Unpacker implements TarSink {
 
   endOfFile(): void {
     const fd = this.file, entry = this.fileEntry;
-    if (fd < 0 || entry === undefined) return; // a file that stands for nothing: an AUFS note
+    if (fd < 0 || entry === undefined) return;
     if (this.fileOffset !== entry.size) files.ftruncate(fd, entry.size); // it ends with a hole
     this.finishFile(fd, entry);
     files.closeFd(fd);

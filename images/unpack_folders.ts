@@ -65,39 +65,51 @@ export class Folders {
   }
 
   private openOrMake(path: Uint8Array): number {
-    try {
-      return files.openInRoot(this.root, path, FOLDER_FLAGS);
-    } catch (error) {
-      if (!(error instanceof SyscallError) || error.errno !== Errno.ENOENT) throw this.explain(path, error);
+    const whole = this.tryOpen(path);
+    if (whole !== undefined) return whole;
+    // The ends of the parts of the path. Up to some part it is there, and from the next one on it is not.
+    const ends: number[] = [];
+    for (let i = 0; i < path.length; i++) if (path[i] === 0x2f) ends.push(i);
+    ends.push(path.length);
+    let fd = this.root, there = 0, missing = ends.length;
+    while (there + 1 < missing) {
+      const middle = (there + missing) >> 1;
+      let found: number | undefined;
+      try {
+        found = this.tryOpen(path.subarray(0, ends[middle - 1]));
+      } catch (error) {
+        if (fd !== this.root) files.closeFd(fd);
+        throw error;
+      }
+      if (found === undefined) {
+        missing = middle;
+        continue;
+      }
+      if (fd !== this.root) files.closeFd(fd);
+      fd = found;
+      there = middle;
     }
-    // Top down: the first part that is missing is made, the rest follow.
-    for (let end = path.indexOf(0x2f);; end = path.indexOf(0x2f, end + 1)) {
-      const part = end < 0 ? path : path.subarray(0, end);
-      const fd = this.openPart(part);
-      if (end < 0) return fd;
-      files.closeFd(fd);
+    for (let i = there; i < ends.length; i++) {
+      const name = path.subarray(i === 0 ? 0 : ends[i - 1]! + 1, ends[i]);
+      const parent = fd;
+      try {
+        fd = makeImplied(parent, name);
+      } catch (error) {
+        throw this.explain(path.subarray(0, ends[i]), error);
+      } finally {
+        if (parent !== this.root) files.closeFd(parent);
+      }
     }
+    return fd;
   }
 
-  private openPart(path: Uint8Array): number {
+  private tryOpen(path: Uint8Array): number | undefined {
     try {
       return files.openInRoot(this.root, path, FOLDER_FLAGS);
     } catch (error) {
-      if (!(error instanceof SyscallError) || error.errno !== Errno.ENOENT) throw this.explain(path, error);
-    }
-    const slash = path.lastIndexOf(0x2f);
-    const parent = slash < 0 ? this.root : files.openInRoot(this.root, path.subarray(0, slash), FOLDER_FLAGS);
-    try {
-      files.mkdirat(parent, path.subarray(slash + 1), IMPLIED_MODE);
-    } catch (error) {
-      // A name that is taken but cannot be opened: a symbolic link to nowhere.
+      if (error instanceof SyscallError && error.errno === Errno.ENOENT) return undefined;
       throw this.explain(path, error);
-    } finally {
-      if (parent !== this.root) files.closeFd(parent);
     }
-    const fd = files.openInRoot(this.root, path, FOLDER_FLAGS | K.O_NOFOLLOW);
-    files.fchmod(fd, IMPLIED_MODE);
-    return fd;
   }
 
   private explain(path: Uint8Array, error: unknown): unknown {
@@ -190,6 +202,14 @@ export class Folders {
     this.lastPath = new Uint8Array();
     this.lastFd = this.root;
   }
+}
+
+/** Makes a folder that the archive forgot to mention; the name is taken only by a symbolic link to nowhere. */
+function makeImplied(parent: number, name: Uint8Array): number {
+  files.mkdirat(parent, name, IMPLIED_MODE);
+  const fd = files.openat(parent, name, FOLDER_FLAGS | K.O_NOFOLLOW);
+  files.fchmod(fd, IMPLIED_MODE);
+  return fd;
 }
 
 /** Gives an open folder the owner, mode and attributes of its entry. */

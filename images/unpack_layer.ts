@@ -11,7 +11,7 @@ import type { LayerInfo } from "./layers.ts";
 import { removeTree } from "./remove_tree.ts";
 import type { Store } from "./store.ts";
 import { TarReader } from "./tar.ts";
-import { Unpacker, type UnpackLimits } from "./unpack.ts";
+import { UNPACK_LIMITS, Unpacker, type UnpackLimits } from "./unpack.ts";
 import { inflate } from "./unpack_inflate.ts";
 
 export interface UnpackOptions {
@@ -22,9 +22,7 @@ export interface UnpackOptions {
   onProgress?: (plainBytes: number) => void;
 }
 
-/** Up to so many plain bytes nobody asks how well they were compressed. */
-const UNSUSPICIOUS_BYTES = 4 * 1024 ** 3;
-/** Beyond that, so many times the compressed size is taken for a bomb: real layers shrink 2 to 10 times. */
+/** Beyond what is unsuspicious, so many times the compressed size is taken for a bomb: real layers shrink 2 to 10 times. */
 const BOMB_RATIO = 200;
 
 /** See {@linkcode Layers.unpack}. */
@@ -35,6 +33,7 @@ export async function unpackLayer(
   options: UnpackOptions = {},
 ): Promise<LayerInfo> {
   const what = `the layer ${diffID}`;
+  const unsuspicious = options.limits?.unsuspiciousBytes ?? UNPACK_LIMITS.unsuspiciousBytes;
   const hasher = await createHasher(diffID);
   const temporary = makeTemporary(store);
   let isRenamed = false;
@@ -53,7 +52,7 @@ export async function unpackLayer(
       };
       await inflate(counted(), (bytes) => {
         plain += bytes.length;
-        if (plain > UNSUSPICIOUS_BYTES && plain > compressed * BOMB_RATIO) {
+        if (plain > unsuspicious && plain > compressed * BOMB_RATIO) {
           throw new MiniError(
             `${what} grows more than ${BOMB_RATIO} times when it is unpacked, which no real layer does`,
           );
