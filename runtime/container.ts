@@ -2,7 +2,6 @@
 import { AF_UNIX, AT_FDCWD, O_CLOEXEC, O_RDONLY, SOCK_CLOEXEC, SOCK_STREAM } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
-import type { Program } from "../ffi/program.ts";
 import { readable } from "../ffi/reactor.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
@@ -203,8 +202,43 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   } finally {
     close(theirs);
   }
-  const terminal = await answer(spec, spawned, ours, options);
-  return new Container(spawned, ours, terminal, options.openRoot);
+  try {
+    if (isNew(spec, "user")) spawned = await giveIds(spec, spawned, ours);
+    const terminal = await takeTerminal(spec, spawned, ours, options);
+    return new Container(spawned, ours, terminal, options.openRoot);
+  } catch (error) {
+    // Whatever it waits for, it sees the end of the pair and ends.
+    close(ours);
+    waitForExit(spawned.pidfd);
+    close(spawned.pidfd);
+    spawned.results.close();
+    throw error;
+  }
+}
+
+/** Waits until the program has written that many bytes; undefined if it has ended instead, and `wait` will tell why. */
+async function receive(sync: number, length: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const bytes = new Uint8Array(length);
+  return await readable(sync) && trySyscall("read", sync, bytes, length) === length ? bytes : undefined;
+}
+
+/** A byte that means "go on". */
+const goOn = (sync: number) => void syscall("write", sync, new Uint8Array(1), 1);
+
+/** Writes the id maps of a new user namespace, and takes over the process that is cloned from inside it. */
+async function giveIds(spec: Spec, first: Spawned, sync: number): Promise<Spawned> {
+  if (!await receive(sync, 1)) return first;
+  writeIdMaps(first.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
+  goOn(sync);
+  const number = await receive(sync, 8);
+  if (!number) return first;
+  const pid = Number(new DataView(number.buffer).getBigUint64(0, true));
+  // It is our own child and waits for us, so that the number is still its own.
+  const pidfd = syscall("pidfd_open", pid, 0);
+  waitForExit(first.pidfd);
+  close(first.pidfd);
+  goOn(sync);
+  return { pid, pidfd, results: first.results };
 }
 
 /** clone3 says only that something is wrong; what that is depends on what was asked for. */
@@ -229,19 +263,17 @@ function explainClone(error: unknown, spec: Spec): unknown {
   }
 }
 
-/** Does the caller's part each time the program waits for it; returns the master of its terminal. */
-async function answer(spec: Spec, spawned: Spawned, sync: number, options: StartOptions): Promise<number | undefined> {
-  const byte = new Uint8Array(1);
-  /** False if the program has ended; `wait` will tell why. */
-  const isWaiting = async () => await readable(sync) && trySyscall("read", sync, byte, 1) === 1;
-  if (isNew(spec, "user") && await isWaiting()) {
-    writeIdMaps(spawned.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
-    syscall("write", sync, byte, 1);
-  }
-  if (!spec.process.terminal || !await isWaiting()) return undefined;
+/** Takes the master of the container's terminal while the program waits for that. */
+async function takeTerminal(
+  spec: Spec,
+  spawned: Spawned,
+  sync: number,
+  options: StartOptions,
+): Promise<number | undefined> {
+  if (!spec.process.terminal || !await receive(sync, 1)) return undefined;
   const terminal = syscall("pidfd_getfd", spawned.pidfd, spawned.results.of("terminal")!, 0);
   if (options.windowSize) setWindowSize(terminal, options.windowSize);
-  syscall("write", sync, byte, 1);
+  goOn(sync);
   return terminal;
 }
 
@@ -257,11 +289,4 @@ function writeIdMaps(pid: number, uids: readonly IdMapping[], gids: readonly IdM
   };
   write("uid_map", uids);
   write("gid_map", gids);
-}
-
-/** The plan of a container without doing it: what `start` would run. */
-export function planOnly(spec: Spec, options: StartOptions): Program {
-  const { input, descriptors } = prepare(spec, options, 3);
-  descriptors.forEach(close);
-  return plan(input).program;
 }

@@ -7,6 +7,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  CLONE_ARGS_SIZE,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNET,
@@ -15,6 +16,7 @@ import {
   CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
+  CLONE_PARENT,
   IFF_UP,
   MNT_DETACH,
   MOVE_MOUNT_F_EMPTY_PATH,
@@ -29,6 +31,7 @@ import {
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  PR_SET_DUMPABLE,
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
   SIOCSIFFLAGS,
@@ -39,7 +42,7 @@ import {
   TIOCSPTLCK,
 } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
-import { op, type Operation, type Program, result } from "../ffi/program.ts";
+import { type Argument, op, type Operation, type Program, result } from "../ffi/program.ts";
 import { consoleOperations, deviceOperations } from "./plan_devices.ts";
 import { initOperations } from "./plan_init.ts";
 import {
@@ -138,8 +141,7 @@ export function plan(input: PlanInput): Plan {
     .reduce((all, n) => all | CLONE_FLAG[n.type], 0n);
   const user = isNew(spec, "user"), mounts = spec.mounts ?? [];
   const program = [
-    ...(user ? waitForCaller(descriptors.sync, "in a new user namespace, which has no ids yet") : []),
-    ...(user ? becomeRoot() : []),
+    ...(user ? userNamespaceOperations(descriptors.sync, flags) : []),
     ...namespaceOperations(input),
     ...bindSources(mounts),
     ...rootOperations(input.rootfs),
@@ -166,13 +168,45 @@ export function plan(input: PlanInput): Plan {
     ...signalOperations(),
     ...execOperations(process),
     orphaned(),
+    ...(user ? tellContainer(descriptors.sync) : []),
   ];
-  return { flags, program };
+  return { flags: user ? 0n : flags, program };
 }
 
-/** In a new user namespace we are nobody until we say that we are its root. */
-function becomeRoot(): Operation[] {
-  return [op("setresgid", [0, 0, 0], "the namespace's root group"), op("setresuid", [0, 0, 0], "the namespace's root")];
+const CONTAINER = { cell: "container", size: 8 } as const;
+
+/**
+ * A user namespace comes first and in two steps. A process that is born in one has no ids there yet, so that the execve of
+ * this very program would take its capabilities from it; unshare gives them all. And only namespaces that are made from inside
+ * belong to it. So a first process makes it, gets its ids from the caller, and clones the container as the caller's own child.
+ */
+function userNamespaceOperations(sync: number, flags: bigint): Operation[] {
+  const PARENT_SETTID = 0x100000n;
+  const others = flags & ~CLONE_NEWUSER | CLONE_PARENT | PARENT_SETTID;
+  // struct clone_args; a child of the caller has the exit signal that its sibling has, so none may be given.
+  const cloneArgs: Argument = { words: [others, 0, 0, CONTAINER, 0, 0, 0, 0, 0, 0, 0] };
+  return [
+    op("unshare", [Number(CLONE_NEWUSER)], "a user namespace, where we have every capability and no id"),
+    ...waitForCaller(sync, "it needs its ids"),
+    op("setresgid", [0, 0, 0], "the namespace's root group"),
+    op("setresuid", [0, 0, 0], "the namespace's root"),
+    // The change of user took it away, and without it our own files in /proc would belong to the host's root.
+    op("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0], "our own files in /proc are ours"),
+    op("clone3", [cloneArgs, CLONE_ARGS_SIZE], "the container, in namespaces that belong to the user namespace", {
+      jump: { when: ">", to: "tell container" },
+    }),
+    op("read", [sync, { cell: "sync", size: 8 }, 1], "until mini knows who we are", {
+      jump: { when: "=", than: 0, to: "orphaned" },
+    }),
+  ];
+}
+
+/** The first process tells the number of the container's and ends. */
+function tellContainer(sync: number): Operation[] {
+  return [
+    op("write", [sync, CONTAINER, 8], "tell mini the container's process number", { name: "tell container" }),
+    op("exit_group", [0], "the container goes on alone"),
+  ];
 }
 
 function namespaceOperations({ spec, descriptors }: PlanInput): Operation[] {
