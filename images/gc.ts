@@ -35,7 +35,7 @@ const DAY = 24 * 60 * 60 * 1000;
 /** Collects garbage. @throws {MiniError} if a record cannot be read: then nothing at all is removed. */
 export function collectGarbage(store: Store, options: GcOptions = {}): GcResult {
   const result: GcResult = { blobs: 0, layers: [], bytes: 0 };
-  const doomed: string[] = [];
+  const doomed: { path: string; lock: number }[] = [];
   {
     using _ = store.lock("exclusive");
     store.prepare();
@@ -54,7 +54,7 @@ export function collectGarbage(store: Store, options: GcOptions = {}): GcResult 
     for (const { name, isDirectory } of Deno.readDirSync(layers)) {
       const path = `${layers}/${name}`;
       if (name.startsWith(".tmp-")) {
-        if (!isLocked(path)) doomed.push(path);
+        doom(path, doomed);
       } else if (isDirectory && !isNeeded(name.length === 64 ? "sha256" : "sha512", name)) {
         const diffID = `${name.length === 64 ? "sha256" : "sha512"}:${name}`;
         result.bytes += store.layers.size(diffID);
@@ -62,13 +62,17 @@ export function collectGarbage(store: Store, options: GcOptions = {}): GcResult 
         const aside = `${layers}/.tmp-removed-${crypto.randomUUID()}`;
         Deno.renameSync(path, aside);
         Deno.removeSync(`${path}.json`);
-        doomed.push(aside);
+        doom(aside, doomed);
       }
     }
     removePartial(store, options, result);
     removeTemporary(store);
   }
-  for (const path of doomed) removeTree(path);
+  try {
+    for (const { path } of doomed) removeTree(path);
+  } finally {
+    for (const { lock } of doomed) close(lock);
+  }
   return result;
 }
 
@@ -130,13 +134,12 @@ export function containerRoots(store: Store): { id: string; layers: string[]; im
   return roots;
 }
 
-/** Whether a process holds the lock of this folder: a layer is being unpacked into it. */
-function isLocked(path: string): boolean {
-  const fd = trySyscall("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return false;
-  const isFree = trySyscall("flock", fd, LOCK_EX | LOCK_NB) === 0;
-  close(fd);
-  return !isFree;
+/** Takes a folder of layers/ to be removed, unless somebody holds its lock: unpacks into it, or is removing it already. */
+function doom(path: string, doomed: { path: string; lock: number }[]): void {
+  const lock = trySyscall("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (lock < 0) return; // removed meanwhile
+  if (trySyscall("flock", lock, LOCK_EX | LOCK_NB) === 0) doomed.push({ path, lock });
+  else close(lock);
 }
 
 /** Removes blobs on their way whose writer is gone. Recent ones are kept for the next pull to go on with. */

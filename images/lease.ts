@@ -55,7 +55,8 @@ export function leasedDigests(store: Store): Set<string> {
     if (trySyscall("flock", fd, LOCK_EX | LOCK_NB) === 0) {
       trySyscall("unlinkat", AT_FDCWD, path, 0);
     } else {
-      for (const line of Deno.readTextFileSync(path).split("\n")) if (line) digests.add(line);
+      // By its descriptor: it may be released, and its name removed, at this moment.
+      for (const line of Deno.readTextFileSync(`/proc/self/fd/${fd}`).split("\n")) if (line) digests.add(line);
     }
     close(fd);
   }
