@@ -15,7 +15,7 @@ import {
   readVolume,
 } from "../engine/options.ts";
 import { run, type RunOptions, type RunSource } from "../engine/run.ts";
-import { checkName } from "../engine/names.ts";
+import { checkHostname, checkName } from "../engine/names.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
 import type { Invocation } from "./command.ts";
 import type { FlagValues } from "./flag_values.ts";
@@ -67,6 +67,8 @@ function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
   const own = (name: string) => environment[name];
   const name = flags.string("name");
   if (name !== undefined) checkName(name);
+  const hostname = flags.string("hostname");
+  if (hostname) checkHostname(hostname);
   return {
     args,
     interactive: flags.boolean("interactive"),
@@ -80,7 +82,7 @@ function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
     workingDir: flags.string("workdir"),
     user: flags.string("user"),
     groups: flags.list("group-add"),
-    hostname: flags.string("hostname"),
+    hostname,
     entrypoint: readEntrypoint(flags.string("entrypoint")),
     volumes: [...flags.list("volume").map(readVolume), ...flags.list("tmpfs").map(readTmpfs)],
     readonlyRootfs: flags.boolean("read-only"),

@@ -35,3 +35,12 @@ export function checkName(name: string): void {
     );
   }
 }
+
+/** @throws {MiniError} for what cannot stand in /etc/hosts: a host name is letters, digits, "-", "_" and "." alone. */
+export function checkHostname(name: string): void {
+  if (!/^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?$/.test(name) || name.length > 64) {
+    throw new MiniError(
+      `${JSON.stringify(name)} is not a host name: use letters, digits, "-", "_" and ".", 64 at most`,
+    );
+  }
+}

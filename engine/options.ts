@@ -1,11 +1,13 @@
 /** What people write behind flags, read strictly: each function throws one sentence that names the flag. */
+import { resolve } from "@std/path";
 import { MiniError } from "../ffi/errors.ts";
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
 import { rlimitNumber } from "../runtime/rlimits.ts";
 import type { Mount, Rlimit } from "../runtime/spec.ts";
 
 /**
- * `-e NAME=value`; `-e NAME` takes the value that mini itself has, and is nothing where it has none.
+ * `-e NAME=value`; `-e NAME` takes the value that mini itself has; where it has none the name stands alone,
+ * which takes the variable away.
  *
  * @throws {MiniError} for an empty name.
  */
@@ -16,7 +18,7 @@ export function readEnv(text: string, own: (name: string) => string | undefined)
   }
   if (equals >= 0) return [text];
   const value = own(name);
-  return value === undefined ? [] : [`${name}=${value}`];
+  return [value === undefined ? name : `${name}=${value}`];
 }
 
 /** A file of `NAME=value` lines; empty lines and lines that begin with # are passed over. @throws {MiniError} naming the line. */
@@ -42,10 +44,14 @@ export function readEnvFile(path: string, own: (name: string) => string | undefi
   });
 }
 
-/** Variables in the order they came, the last of each name counting. */
+/** Variables in the order they came, the last of each name counting; a name without a value takes it away. */
 export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
   const byName = new Map<string, string>();
-  for (const entry of lists.flat()) byName.set(entry.split("=", 1)[0]!, entry);
+  for (const entry of lists.flat()) {
+    const equals = entry.indexOf("=");
+    if (equals < 0) byName.delete(entry);
+    else byName.set(entry.slice(0, equals), entry);
+  }
   return [...byName.values()];
 }
 
@@ -102,12 +108,11 @@ export function readVolume(text: string): Mount {
       throw new MiniError(`--volume ${JSON.stringify(text)}: SELinux labels (${option}) are not done by mini`);
     }
   }
-  const wanted = list.filter((o) => o !== "nocopy" && o !== "rro");
+  // Where there are mounts below the source, they are read-only as well: `ro` means `rro` already.
+  const wanted = list.filter((o) => o !== "nocopy").map((o) => o === "rro" ? "ro" : o);
   const bind = wanted.some((o) => o === "bind" || o === "rbind") ? [] : ["rbind"];
-  return { destination, type: "bind", source: absolute(source), options: [...bind, ...wanted] };
+  return { destination, type: "bind", source: resolve(source), options: [...bind, ...wanted] };
 }
-
-const absolute = (path: string) => path.startsWith("/") ? path : new URL(path, `file://${Deno.cwd()}/`).pathname;
 
 /** `--tmpfs /path[:size=64m,mode=1770,…]`. @throws {MiniError} */
 export function readTmpfs(text: string): Mount {

@@ -245,7 +245,7 @@ function describe(
   } finally {
     close(root);
   }
-  const hostname = options.hostname ?? (options.network === "host" ? Deno.hostname() : id.slice(0, 12));
+  const hostname = options.hostname || (options.network === "host" ? Deno.hostname() : id.slice(0, 12));
   const config: ContainerConfig = {
     hostname,
     user: options.user ?? image.User ?? "",

@@ -70,7 +70,10 @@ function thermalPaths(): string[] {
 
 /** The specification of a container. @throws {MiniError} for two mounts on one place. */
 export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
-  const mounts = [...defaultMounts(options.shmBytes || DEFAULT_SHM_BYTES), ...options.etc, ...options.volumes];
+  // A volume below another one has to come after it, in whatever order they were given.
+  const depth = ({ destination }: Mount) => destination.split("/").filter(Boolean).length;
+  const volumes = options.volumes.toSorted((a, b) => depth(a) - depth(b));
+  const mounts = [...defaultMounts(options.shmBytes || DEFAULT_SHM_BYTES), ...options.etc, ...volumes];
   const given = options.volumes.map((m) => m.destination.replace(/\/+$/, ""));
   const twice = given.find((destination, i) => given.indexOf(destination) !== i);
   if (twice !== undefined) throw new MiniError(`two volumes are to be mounted on ${twice || "/"}`);

@@ -5,7 +5,7 @@ import { close, machine } from "../ffi/kernel.ts";
 import { open, openBelow, readFile } from "../ffi/open.ts";
 import type { Operation } from "../ffi/program.ts";
 import type { Failure, Results } from "../ffi/spawn.ts";
-import { components } from "./plan_paths.ts";
+import { components, REFUSED } from "./plan_paths.ts";
 import { EXEC, NOT_HERE } from "./plan_process.ts";
 
 /** Status of a command that could not be found, could not be executed, or of our own failure. */
@@ -20,6 +20,7 @@ const NOT_FOUND = 127, NOT_EXECUTABLE = 126, OURS = 125;
 export function containerError(failure: Failure, results: Results, withRoot?: () => number): MiniError {
   const { operation, index, errno } = failure;
   if (operation.call === "execve") return execError(results, withRoot);
+  if (operation.why.startsWith(REFUSED)) return new MiniError(operation.why.slice(REFUSED.length), OURS);
   const what = operation.on ? `${operation.call} ${operation.on}` : operation.call;
   const place = `operation ${index + 1} of ${results.program.length}, "${operation.why}"`;
   const hint = hintFor(operation, errno);
@@ -30,8 +31,7 @@ export function containerError(failure: Failure, results: Results, withRoot?: ()
 }
 
 /** What a person can do about the failures that are the host's, not the container's. */
-function hintFor({ call, args, why }: Operation, errno: number): string | undefined {
-  if (why.includes("outside of the container")) return "use a path inside the container";
+function hintFor({ call, args }: Operation, errno: number): string | undefined {
   if ((call === "mount" && args[2] === "overlay") && errno === Errno.ENODEV) {
     return "this kernel has no overlayfs: try 'modprobe overlay', or use --rootfs";
   }

@@ -26,7 +26,8 @@ import {
 import { Errno, MiniError } from "../ffi/errors.ts";
 import { type Argument, type Details, op, type Operation, result } from "../ffi/program.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import { components, makeInside, openInside } from "./plan_paths.ts";
+import { components, makeInside, openInside, refuse } from "./plan_paths.ts";
+import { isProcFile } from "./spec_check.ts";
 import type { Mount } from "./spec.ts";
 
 /** What has to be known of the host before a plan can be made. */
@@ -88,7 +89,28 @@ function filesystemMount(mount: Mount, i: number, type: string): Operation[] {
   return [
     ...newFilesystem(name, type, [["source", mount.source ?? type], ...kernelData], set, destination),
     ...open,
+    ...notInProc(place, destination),
     attach(result(name), result(place), `mount the container's own ${type} on ${destination}`, destination),
+  ];
+}
+
+/** The first word of struct statfs for a procfs, statfs(2). */
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+/**
+ * Stops where the place of a mount is in /proc, whatever links led there: what is mounted there would take the place of what
+ * the kernel says, and of what is hidden (CVE-2019-16884, CVE-2023-28642).
+ */
+function notInProc(place: string, destination: string): Operation[] {
+  if (isProcFile(destination)) return [];
+  const statfs = { cell: "statfs", size: 120 } as const, next = `${place} is not in /proc`;
+  return [
+    op("fstatfs", [result(place), statfs], `what file system is ${destination} in?`, { on: destination }),
+    op("add", [{ load: "statfs", size: 120 }, 0], "not in /proc?", {
+      jump: { when: "!=", than: PROC_SUPER_MAGIC, to: next },
+    }),
+    refuse(`${destination} leads into the container's /proc, where nothing can be mounted`),
+    op("add", [0, 0], "no, it is not", { name: next }),
   ];
 }
 
@@ -127,7 +149,6 @@ function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
     );
   }
   const names = components(destination, "a mount's destination");
-  if (names.length === 0) throw new MiniError("a volume cannot be mounted on /, which is the container's root itself");
   // Two calls, because the propagation may be asked for all mounts below and the rest for this one alone, or the reverse.
   const setattr = (recurse: boolean, attr: Argument, why: string) =>
     op("mount_setattr", [result(name), "", AT_EMPTY_PATH | (recurse ? AT_RECURSIVE : 0), attr, 32], why, {
@@ -139,6 +160,7 @@ function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
       ? [setattr(recursive, mountAttr(set, clear, 0), `its options ${(mount.options ?? []).join(",")}`)]
       : []),
     ...makeInside(names, facts.isDirectory(mount.source!) ? "directory" : "file", place),
+    ...notInProc(place, destination),
     attach(result(name), result(place), `mount ${mount.source} on ${destination}`, destination),
   ];
 }

@@ -68,3 +68,9 @@ export function makeInside(names: readonly string[], kind: "directory" | "file",
   });
   return [...operations, openInside(names, `open ${path}`, { flags, name })];
 }
+
+/** How the reason of an operation begins that only tells why the program ends; failure.ts tells the rest of it, and only that. */
+export const REFUSED = "refuse: ";
+
+/** Ends the program with a sentence of its own: a call that fails for certain. */
+export const refuse = (sentence: string): Operation => op("fchdir", [-1], `${REFUSED}${sentence}`);

@@ -14,6 +14,7 @@ import {
 import { Errno, MiniError } from "../ffi/errors.ts";
 import { op, type Operation } from "../ffi/program.ts";
 import { CAPABILITIES, capabilityMask, capabilityNumber } from "./capabilities.ts";
+import { refuse } from "./plan_paths.ts";
 import { rlimitNumber } from "./rlimits.ts";
 import type { Process } from "./spec.ts";
 
@@ -43,8 +44,7 @@ export function workingDirectory(cwd: string): Operation[] {
     op("add", [{ load: "cwd", size: PATH_MAX }, 0], "is it inside the root?", {
       jump: { when: "!=", than: unreachable, to: "working directory" },
     }),
-    // A call that fails for certain: this is how a program ends with an operation that says why.
-    op("chdir", ["(unreachable)"], "the working directory is outside of the container", { on: cwd }),
+    refuse(`the working directory ${cwd} is outside of the container: use a path inside it`),
     op("umask", [0o22], "permissions of new files", { name: "working directory" }),
   ];
 }

@@ -1,7 +1,8 @@
 /** Checks a specification: what it asks for is carried out, or refused by name. Nothing is passed over. */
 import { MiniError } from "../ffi/errors.ts";
 import { isNew } from "./plan.ts";
-import type { NamespaceType, Spec } from "./spec.ts";
+import { components } from "./plan_paths.ts";
+import type { Mount, NamespaceType, Spec } from "./spec.ts";
 
 const NAMESPACES: readonly NamespaceType[] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
 /** Sysctls that a namespace has of its own, sysctl(8) and ipc_namespaces(7), network_namespaces(7). */
@@ -24,6 +25,7 @@ const refuse = (sentence: string): never => {
 export function checkSpec(spec: Spec): void {
   checkNamespaces(spec);
   checkProcess(spec);
+  for (const mount of spec.mounts ?? []) checkMount(mount);
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) checkSysctl(spec, key, value);
   for (const name of [spec.hostname, spec.domainname]) {
     // sethostname(2): at most 64 bytes.
@@ -54,6 +56,22 @@ function checkNamespaces(spec: Spec): void {
   if (isNew(spec, "user") !== mappings.length > 0) {
     refuse("a user namespace needs uidMappings and gidMappings, and they need a user namespace");
   }
+}
+
+/** What may be mounted in /proc, as the likes of lxcfs do: files that only tell numbers. */
+const PROC_FILES = ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"].map((name) =>
+  `/proc/${name}`
+);
+
+/** Whether a mount on this path of /proc is harmless. */
+export const isProcFile = (destination: string): boolean => PROC_FILES.includes(destination);
+
+/** Where links lead in the container's root is found out when it is made (plan_mounts.ts); this is about the words. */
+function checkMount({ destination, type }: Mount): void {
+  const path = `/${components(destination, "a mount's destination").join("/")}`;
+  if (path === "/") refuse(`nothing can be mounted on /, which is the container's root itself`);
+  if (path === "/proc" ? type === "proc" : !path.startsWith("/proc/") || isProcFile(path)) return;
+  refuse(`nothing can be mounted on ${destination}: the container's /proc is what the kernel says`);
 }
 
 function checkProcess({ process }: Spec): void {
