@@ -168,7 +168,7 @@ class Puller {
       const bytes = await retry(async () => {
         const { body } = await this.source.blob(descriptor, 0, signal);
         const chunks: BlobPart[] = [];
-        for await (const chunk of body!) chunks.push(chunk);
+        for await (const chunk of body!) chunks.push(chunk.slice()); // the next one comes in the same buffer
         return new Uint8Array(await new Blob(chunks).arrayBuffer());
       }, { policy: this.client.retry, signal });
       await this.#keep(lease, descriptor, bytes);

@@ -1,4 +1,4 @@
-/** The workers of a pull: a layer each at a time, as many at once as the machine has processors for. */
+/** The workers of a pull: a layer each at a time, some at once. */
 import { MiniError, SyscallError } from "../ffi/errors.ts";
 import { isBuilt, mainModule } from "../ffi/self.ts";
 import {
@@ -24,6 +24,9 @@ export interface Unpacking {
 /** A blob of at most so many bytes is unpacked sooner than a worker has started. */
 const INLINE_BYTES = 512 * 1024;
 
+/** Workers at once, however few processors there are: half of the time each waits for the disk. */
+const MOST_WORKERS = 4;
+
 /** Hands out layers to workers that start when they are needed; to be disposed of, which ends them. */
 export class UnpackPool implements Disposable {
   readonly #workers: Worker[] = [];
@@ -31,7 +34,7 @@ export class UnpackPool implements Disposable {
   readonly #waiting: ((worker: Worker) => void)[] = [];
 
   /** @param most workers at once. */
-  constructor(readonly most: number = Math.min(4, Math.max(2, navigator.hardwareConcurrency))) {}
+  constructor(readonly most: number = MOST_WORKERS) {}
 
   [Symbol.dispose](): void {
     for (const worker of this.#workers) worker.terminate();

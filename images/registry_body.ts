@@ -12,7 +12,7 @@ export async function readBytes(response: Response, most: number, what: string):
   for await (const chunk of response.body ?? []) {
     length += chunk.length;
     if (length > most) throw new RegistryError(`${what} sends more than ${most} bytes`); // leaving the loop cancels it
-    chunks.push(chunk);
+    chunks.push(chunk.slice()); // the next one comes in the same buffer
   }
   const bytes = new Uint8Array(length);
   let at = 0;

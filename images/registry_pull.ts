@@ -51,7 +51,7 @@ export class PullSource {
    * Begins to read a blob at a byte.
    *
    * @returns the bytes from `offset` on, exactly as many as the descriptor promises; reading fails when there are more
-   *   or fewer. `restart` is set when the registry cannot go on at that byte: the bytes then begin at 0.
+   *   or fewer. A piece is valid until the next one is asked for. `restart` is set when the registry cannot go on at that byte: the bytes then begin at 0.
    */
   async blob(descriptor: Descriptor, offset: number, signal?: AbortSignal): Promise<BlobAnswer> {
     const doing = `pull ${familiarReference({ domain: this.reference.domain, path: this.reference.path })}: layer ${

@@ -227,20 +227,26 @@ class StallWatch {
   }
 }
 
-/** The same answer, whose body fails with one sentence and does not wait for ever. */
+/** Bytes that are read at once at most. */
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * The same answer, whose body fails with one sentence and does not wait for ever. A piece of it is valid until the next
+ * one is asked for: all of them share one buffer, or a large layer would leave that much garbage behind.
+ */
 function guardBody(response: Response, watch: StallWatch, host: string): Response {
   if (response.body === null || [204, 205, 304].includes(response.status)) {
     watch.end();
     return response;
   }
-  const reader = response.body.getReader();
+  const reader = readerOf(response.body);
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       watch.wake();
       try {
-        const { value, done } = await reader.read();
+        const value = await reader.read();
         watch.rest();
-        if (!done) return controller.enqueue(value);
+        if (value !== undefined) return controller.enqueue(value);
         watch.end();
         controller.close();
       } catch (error) {
@@ -254,6 +260,27 @@ function guardBody(response: Response, watch: StallWatch, host: string): Respons
     },
   }, { highWaterMark: 0 });
   return new Response(body, { status: response.status, headers: response.headers });
+}
+
+/** Reads into one buffer again and again where the stream allows that: fetch's do, those of node:https do not. */
+function readerOf(body: ReadableStream<Uint8Array>) {
+  let byob: ReadableStreamBYOBReader;
+  try {
+    byob = body.getReader({ mode: "byob" });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const reader = body.getReader();
+    return { read: async () => (await reader.read()).value, cancel: (reason: unknown) => reader.cancel(reason) };
+  }
+  let buffer = new ArrayBuffer(CHUNK_BYTES);
+  return {
+    async read(): Promise<Uint8Array | undefined> {
+      const { value, done } = await byob.read(new Uint8Array(buffer));
+      if (value) buffer = value.buffer; // the same memory, which the call took away and gives back
+      return done ? undefined : value;
+    },
+    cancel: (reason: unknown) => byob.cancel(reason),
+  };
 }
 
 function networkError(error: unknown, watch: StallWatch, host: string): unknown {
