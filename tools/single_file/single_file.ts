@@ -22,7 +22,8 @@ import { startX86_64 } from "./start_x86_64.ts";
  */
 const DENO_ARGS = [
   ...["deno", "run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-code-cache"],
-  "--v8-flags=--single-threaded",
+  // A young generation that takes a whole short command saves its garbage collections, 1 ms of 23 for `run`.
+  "--v8-flags=--single-threaded,--min-semi-space-size=16",
 ];
 
 /** Variables that Deno starts with. */
