@@ -6,6 +6,7 @@
  *       assertEquals((await mini(["run", "--rm", "starter", "false"])).status, 1);
  *     });
  */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { resolve } from "@std/path";
 import { findLeaks, observe, ownDescendants } from "./leaks.ts";
 
@@ -45,6 +46,7 @@ export interface Running {
   stderr(): string;
   /** Its end. */
   readonly output: Promise<Output>;
+  /** Sends it a signal; nothing happens if it has ended. */
   kill(signal: Deno.Signal): void;
 }
 
@@ -94,6 +96,8 @@ export function startCommand(command: readonly string[], options: RunOptions = {
     return { text: () => decode(chunks), end };
   };
   const stdout = collect(child.stdout), stderr = collect(child.stderr);
+  let ended = false;
+  const status = child.status.finally(() => ended = true);
   const output = (async (): Promise<Output> => {
     let late = false;
     const milliseconds = options.timeout ?? 30_000;
@@ -103,7 +107,7 @@ export function startCommand(command: readonly string[], options: RunOptions = {
     }, milliseconds);
     try {
       if (options.stdin !== undefined) await feed(child, options.stdin);
-      const [{ code }] = await Promise.all([child.status, stdout.end, stderr.end]);
+      const [{ code }] = await Promise.all([status, stdout.end, stderr.end]);
       if (late) {
         throw new Error(
           `${
@@ -124,7 +128,9 @@ export function startCommand(command: readonly string[], options: RunOptions = {
     stdout: stdout.text,
     stderr: stderr.text,
     output,
-    kill: (signal) => child.kill(signal),
+    kill: (signal) => {
+      if (!ended) child.kill(signal);
+    },
   };
 }
 
@@ -155,6 +161,14 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`${what} did not happen within ${milliseconds} ms`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** Checks that a command was refused with one sentence on standard error that has all of `words`, and nothing else was said. */
+export function assertRefused(output: Output, status: number, ...words: string[]): void {
+  assertMatch(output.stderr, /^mini: [^\n]+[^.\n]\n$/);
+  assert(!output.stderr.includes("internal error"), output.stderr);
+  for (const word of words) assertStringIncludes(output.stderr, word);
+  assertEquals([output.status, output.stdout], [status, ""], output.stderr);
 }
 
 /** Something that a test needs: undefined if it is here, otherwise why not. */
@@ -203,10 +217,9 @@ export function miniTest(name: string, body: (context: Context) => Promise<void>
       failure = error ?? new Error("the test threw nothing");
     }
     // A test that failed half-way leaves what it started; that is not what is to be told of it then.
-    for (const { child, output } of running) {
-      const ended = await Promise.race([output.then(() => true, () => true), Promise.resolve(false)]);
-      if (!ended && failure !== undefined) child.kill("SIGKILL");
-      await output.catch(() => {});
+    for (const one of running) {
+      if (failure !== undefined) one.kill("SIGKILL");
+      await one.output.catch(() => {});
     }
     if (failure !== undefined) { for (const pid of ownDescendants()) Deno.kill(pid, "SIGKILL"); }
     const leaks = await findLeaks(before, { folder, root, state });
