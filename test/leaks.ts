@@ -119,8 +119,11 @@ function look(before: Observation, folder: string, root: string, state: string):
   const oursOrNobodys = (cgroup: string) =>
     readText(`${cgroup}/cgroup.procs`).split("\n").filter(Boolean).every((pid) => own.has(Number(pid)));
   const now = observe();
+  // Others may mount meanwhile as well; what gets out of a container lies where a container's own mounts are made.
   const isNewMount = (line: string) =>
-    line !== "" && !before.mounts.has(line) && (line.includes(folder) || line.includes("mini"));
+    !before.mounts.has(line) &&
+    (line.includes(folder) ||
+      /^(\/|\/(sys|proc|dev|etc|run\/mini|var\/lib\/mini)(\/.*)?)$/.test(line.split(" ")[4] ?? ""));
   const isOurDescriptor = ([fd, target]: [string, string]) =>
     before.descriptors.get(fd) !== target &&
     (target.startsWith(folder) || /pidfd|mini|\/run\/|cgroup|netns|ns:\[/.test(target));
