@@ -7,7 +7,6 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
-  CLONE_ARGS_SIZE,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNET,
@@ -16,7 +15,6 @@ import {
   CLONE_NEWTIME,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
-  CLONE_PARENT,
   IFF_UP,
   MNT_DETACH,
   MOVE_MOUNT_F_EMPTY_PATH,
@@ -25,9 +23,7 @@ import {
   MS_SLAVE,
   O_CLOEXEC,
   O_DIRECTORY,
-  O_NOCTTY,
   O_PATH,
-  O_RDWR,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
@@ -37,12 +33,10 @@ import {
   SIOCSIFFLAGS,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
-  TIOCGPTPEER,
-  TIOCSCTTY,
-  TIOCSPTLCK,
 } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
-import { type Argument, op, type Operation, type Program, result } from "../ffi/program.ts";
+import { op, type Operation, type Program, result } from "../ffi/program.ts";
+import { cloneSibling, tellChild } from "./plan_child.ts";
 import { consoleOperations, deviceOperations } from "./plan_devices.ts";
 import { initOperations } from "./plan_init.ts";
 import {
@@ -65,6 +59,7 @@ import {
   waitForCaller,
   workingDirectory,
 } from "./plan_process.ts";
+import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
 
 /** Where a container's root comes from. */
@@ -81,9 +76,6 @@ export type Rootfs =
     /** An empty folder of ours to mount on, in the container's mount namespace only. */
     readonly target: string;
   };
-
-/** One of the standard streams: a descriptor of ours, or the container's own null device. */
-export type Stream = number | "null";
 
 /** All that a plan depends on beside the specification. */
 export interface PlanInput {
@@ -150,7 +142,13 @@ export function plan(input: PlanInput): Plan {
     ...(mounts.some((m) => m.destination === "/dev" && m.type === "tmpfs")
       ? deviceOperations(linux.devices ?? [], user)
       : []),
-    ...(process.terminal ? terminalOperations(process.user.uid, descriptors.sync) : []),
+    ...(process.terminal
+      ? [
+        ...openTerminal(result(ROOT), process.user.uid),
+        ...consoleOperations("tty"),
+        ...offerTerminal(descriptors.sync),
+      ]
+      : []),
     ...sysctlOperations(spec),
     ...maskPaths(linux.maskedPaths ?? []),
     ...readonlyPaths(linux.readonlyPaths ?? []),
@@ -160,7 +158,7 @@ export function plan(input: PlanInput): Plan {
     ...pivotOperations(),
     ...hostOperations(spec),
     ...rlimitOperations(process),
-    ...stdioOperations(input),
+    ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
     ...workingDirectory(process.cwd),
     ...identityOperations(process, facts.lastCapability),
     ...dieWithParent(descriptors.sync),
@@ -168,12 +166,10 @@ export function plan(input: PlanInput): Plan {
     ...signalOperations(),
     ...execOperations(process),
     orphaned(),
-    ...(user ? tellContainer(descriptors.sync) : []),
+    ...(user ? tellChild(descriptors.sync) : []),
   ];
   return { flags: user ? 0n : flags, program };
 }
-
-const CONTAINER = { cell: "container", size: 8 } as const;
 
 /**
  * A user namespace comes first and in two steps. A process that is born in one has no ids there yet, so that the execve of
@@ -181,10 +177,6 @@ const CONTAINER = { cell: "container", size: 8 } as const;
  * belong to it. So a first process makes it, gets its ids from the caller, and clones the container as the caller's own child.
  */
 function userNamespaceOperations(sync: number, flags: bigint): Operation[] {
-  const PARENT_SETTID = 0x100000n;
-  const others = flags & ~CLONE_NEWUSER | CLONE_PARENT | PARENT_SETTID;
-  // struct clone_args; a child of the caller has the exit signal that its sibling has, so none may be given.
-  const cloneArgs: Argument = { words: [others, 0, 0, CONTAINER, 0, 0, 0, 0, 0, 0, 0] };
   return [
     op("unshare", [Number(CLONE_NEWUSER)], "a user namespace, where we have every capability and no id"),
     ...waitForCaller(sync, "it needs its ids"),
@@ -192,20 +184,11 @@ function userNamespaceOperations(sync: number, flags: bigint): Operation[] {
     op("setresuid", [0, 0, 0], "the namespace's root"),
     // The change of user took it away, and without it our own files in /proc would belong to the host's root.
     op("prctl", [PR_SET_DUMPABLE, 1, 0, 0, 0], "our own files in /proc are ours"),
-    op("clone3", [cloneArgs, CLONE_ARGS_SIZE], "the container, in namespaces that belong to the user namespace", {
-      jump: { when: ">", to: "tell container" },
-    }),
-    op("read", [sync, { cell: "sync", size: 8 }, 1], "until mini knows who we are", {
-      jump: { when: "=", than: 0, to: "orphaned" },
-    }),
-  ];
-}
-
-/** The first process tells the number of the container's and ends. */
-function tellContainer(sync: number): Operation[] {
-  return [
-    op("write", [sync, CONTAINER, 8], "tell mini the container's process number", { name: "tell container" }),
-    op("exit_group", [0], "the container goes on alone"),
+    ...cloneSibling(
+      sync,
+      flags & ~CLONE_NEWUSER,
+      "the container, in namespaces that belong to the user namespace",
+    ),
   ];
 }
 
@@ -285,55 +268,6 @@ function rootOperations(rootfs: Rootfs): Operation[] {
     op("move_mount", [result(ROOT), "", AT_FDCWD, rootfs.path, MOVE_MOUNT_F_EMPTY_PATH], "a root must be a mount", {
       on: rootfs.path,
     }),
-  ];
-}
-
-/** A pseudo terminal of the container's own, whose master the caller takes while this waits. */
-function terminalOperations(uid: number, sync: number): Operation[] {
-  return [
-    openInside(["dev", "pts", "ptmx"], "a new terminal in the container's own devpts", {
-      name: "terminal",
-      flags: O_RDWR | O_NOCTTY,
-      resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-    }),
-    op("ioctl", [result("terminal"), TIOCSPTLCK, new Uint8Array(4)], "unlock it"),
-    op("ioctl", [result("terminal"), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], "its container side", {
-      name: "tty",
-    }),
-    ...(uid === 0 ? [] : [op("fchown", [result("tty"), uid, -1], "the user's own")]),
-    ...consoleOperations("tty"),
-    ...waitForCaller(sync, "the terminal is there to be taken"),
-  ];
-}
-
-function stdioOperations({ spec, descriptors }: PlanInput): Operation[] {
-  const session = op("setsid", [], "a session of its own, without a terminal of the host's");
-  if (spec.process.terminal) {
-    return [
-      session,
-      op("ioctl", [result("tty"), TIOCSCTTY, 0], "the terminal is the session's"),
-      ...[0, 1, 2].map((fd) => op("dup3", [result("tty"), fd, 0], "the terminal")),
-    ];
-  }
-  const names = ["standard input", "standard output", "standard error"];
-  return [
-    session,
-    ...(descriptors.stdio ?? []).flatMap((fd, i) => {
-      if (fd === "null") return nullOperations(i, names[i]!);
-      return fd === i ? [] : [op("dup3", [fd, i, 0], names[i]!)];
-    }),
-  ];
-}
-
-/** The container's own null device as one of its streams: through the host's it could change that one's mode and owner. */
-function nullOperations(stream: number, what: string): Operation[] {
-  const name = `null ${stream}`;
-  return [
-    op("openat", [AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0], "the container's own null device", {
-      name,
-      on: "/dev/null",
-    }),
-    op("dup3", [result(name), stream, 0], what),
   ];
 }
 
