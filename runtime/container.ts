@@ -1,19 +1,22 @@
 /** Starts a container: from a specification and a root filesystem to a process, and its end. */
-import { AF_UNIX, AT_FDCWD, O_CLOEXEC, O_RDONLY, SOCK_CLOEXEC, SOCK_STREAM } from "../ffi/constants.ts";
+import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
-import { setWindowSize } from "../ffi/terminal.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { containerError } from "./failure.ts";
+import { abandon, goOn, makePair, receive, takeChild, takeTerminal } from "./handshake.ts";
 import { type Layers, overlayRootfs } from "./overlay.ts";
-import { isNew, plan, type PlanInput, type Stream } from "./plan.ts";
+import { isNew, plan, type PlanInput } from "./plan.ts";
+import type { Stream } from "./plan_streams.ts";
 import { deviceNumber } from "./plan_devices.ts";
 import { EXEC } from "./plan_process.ts";
 import { signalName } from "./signals.ts";
 import type { IdMapping, NamespaceType, Spec } from "./spec.ts";
 import { checkSpec } from "./spec_check.ts";
+
+const SIGKILL = 9;
 
 /** Where the container's root comes from: layers to stack, or a folder that is used as it is. */
 export type RootSource = { readonly layers: Layers } | { readonly directory: string };
@@ -29,6 +32,8 @@ export interface StartOptions {
   readonly windowSize?: { rows: number; columns: number } | undefined;
   /** A PID 1 that reaps and hands signals on, with the program as its child. */
   readonly init?: boolean;
+  /** Ends it when aborted while it is being made, which may take long on file systems of other machines. */
+  readonly signal?: AbortSignal;
   /** Opens the root as the container sees it, to explain why a program could not be started. */
   readonly openRoot?: () => number;
 }
@@ -104,7 +109,7 @@ function startedProgram(results: Results): boolean {
 }
 
 /** The highest capability that the kernel knows. */
-function lastCapability(): number {
+export function lastCapability(): number {
   return Number(Deno.readTextFileSync("/proc/sys/kernel/cap_last_cap"));
 }
 
@@ -122,7 +127,7 @@ function isDirectory(source: string): boolean {
 }
 
 /** The host's null device is replaced by the container's own, where that has one: through ours it could change its mode. */
-function streams(spec: Spec, stdio: readonly [number, number, number]): [Stream, Stream, Stream] {
+export function streams(spec: Spec, stdio: readonly [number, number, number]): [Stream, Stream, Stream] {
   const hasOwn = (spec.mounts ?? []).some((m) => m.destination === "/dev" && m.type === "tmpfs");
   const isNull = (fd: number) => {
     const info = Deno.statSync(`/proc/self/fd/${fd}`);
@@ -178,9 +183,7 @@ export function prepare(
  *   What fails later is told by `wait`. Nothing is left behind in either case.
  */
 export async function start(spec: Spec, options: StartOptions): Promise<Container> {
-  const pair = new Int32Array(2);
-  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  const [ours = -1, theirs = -1] = pair;
+  const [ours, theirs] = makePair();
   let spawned: Spawned;
   try {
     const { input, descriptors } = prepare(spec, options, theirs);
@@ -202,43 +205,26 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   } finally {
     close(theirs);
   }
+  const end = () => void trySyscall("pidfd_send_signal", spawned.pidfd, SIGKILL, null, 0);
+  options.signal?.addEventListener("abort", end);
   try {
     if (isNew(spec, "user")) spawned = await giveIds(spec, spawned, ours);
-    const terminal = await takeTerminal(spec, spawned, ours, options);
+    const terminal = spec.process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
     return new Container(spawned, ours, terminal, options.openRoot);
   } catch (error) {
-    // Whatever it waits for, it sees the end of the pair and ends.
-    close(ours);
-    waitForExit(spawned.pidfd);
-    close(spawned.pidfd);
-    spawned.results.close();
+    abandon(spawned, ours);
     throw error;
+  } finally {
+    options.signal?.removeEventListener("abort", end);
   }
 }
-
-/** Waits until the program has written that many bytes; undefined if it has ended instead, and `wait` will tell why. */
-async function receive(sync: number, length: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const bytes = new Uint8Array(length);
-  return await readable(sync) && trySyscall("read", sync, bytes, length) === length ? bytes : undefined;
-}
-
-/** A byte that means "go on". */
-const goOn = (sync: number) => void syscall("write", sync, new Uint8Array(1), 1);
 
 /** Writes the id maps of a new user namespace, and takes over the process that is cloned from inside it. */
 async function giveIds(spec: Spec, first: Spawned, sync: number): Promise<Spawned> {
   if (!await receive(sync, 1)) return first;
   writeIdMaps(first.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
   goOn(sync);
-  const number = await receive(sync, 8);
-  if (!number) return first;
-  const pid = Number(new DataView(number.buffer).getBigUint64(0, true));
-  // It is our own child and waits for us, so that the number is still its own.
-  const pidfd = syscall("pidfd_open", pid, 0);
-  waitForExit(first.pidfd);
-  close(first.pidfd);
-  goOn(sync);
-  return { pid, pidfd, results: first.results };
+  return await takeChild(first, sync);
 }
 
 /** clone3 says only that something is wrong; what that is depends on what was asked for. */
@@ -261,20 +247,6 @@ function explainClone(error: unknown, spec: Spec): unknown {
     default:
       return error;
   }
-}
-
-/** Takes the master of the container's terminal while the program waits for that. */
-async function takeTerminal(
-  spec: Spec,
-  spawned: Spawned,
-  sync: number,
-  options: StartOptions,
-): Promise<number | undefined> {
-  if (!spec.process.terminal || !await receive(sync, 1)) return undefined;
-  const terminal = syscall("pidfd_getfd", spawned.pidfd, spawned.results.of("terminal")!, 0);
-  if (options.windowSize) setWindowSize(terminal, options.windowSize);
-  goOn(sync);
-  return terminal;
 }
 
 /** Gives a new user namespace its ids, user_namespaces(7). */

@@ -2,7 +2,7 @@
 import { MiniError } from "../ffi/errors.ts";
 import { isNew } from "./plan.ts";
 import { components } from "./plan_paths.ts";
-import type { Mount, NamespaceType, Spec } from "./spec.ts";
+import type { Mount, NamespaceType, Process, Spec } from "./spec.ts";
 
 const NAMESPACES: readonly NamespaceType[] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
 /** Sysctls that a namespace has of its own, sysctl(8) and ipc_namespaces(7), network_namespaces(7). */
@@ -24,7 +24,7 @@ const refuse = (sentence: string): never => {
 /** @throws {MiniError} for the first thing that cannot be carried out. */
 export function checkSpec(spec: Spec): void {
   checkNamespaces(spec);
-  checkProcess(spec);
+  checkProcess(spec.process);
   for (const mount of spec.mounts ?? []) checkMount(mount);
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) checkSysctl(spec, key, value);
   for (const name of [spec.hostname, spec.domainname]) {
@@ -74,7 +74,8 @@ function checkMount({ destination, type }: Mount): void {
   refuse(`nothing can be mounted on ${destination}: the container's /proc is what the kernel says`);
 }
 
-function checkProcess({ process }: Spec): void {
+/** @throws {MiniError} for what no process can have. */
+export function checkProcess(process: Process): void {
   const id = (n: number) => Number.isInteger(n) && n >= 0 && n < 2 ** 32 - 1;
   const { uid, gid, additionalGids = [] } = process.user;
   for (const n of [uid, gid, ...additionalGids]) {

@@ -1,0 +1,98 @@
+/** Starts a further process in a running container. */
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  O_DIRECTORY,
+  O_PATH,
+} from "../ffi/constants.ts";
+import { close } from "../ffi/kernel.ts";
+import { open } from "../ffi/open.ts";
+import { spawn, type Spawned } from "../ffi/spawn.ts";
+import { Container, lastCapability, streams } from "./container.ts";
+import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { planExec } from "./plan_exec.ts";
+import type { NamespaceType, Process, Spec } from "./spec.ts";
+import { checkProcess } from "./spec_check.ts";
+
+/** The container to join. */
+export interface Target {
+  /** The number of its PID 1 on the host, and a descriptor of it. */
+  readonly pid: number;
+  readonly pidfd: number;
+  /** Its specification: which namespaces it has of its own, and what it has in /dev. */
+  readonly spec: Spec;
+  /** The folder of its cgroup. */
+  readonly cgroup?: string | undefined;
+}
+
+export interface ExecOptions {
+  /** Descriptors that become 0, 1 and 2; without a terminal only. */
+  readonly stdio?: readonly [number, number, number];
+  readonly windowSize?: { rows: number; columns: number } | undefined;
+  /** It goes on when this process ends. */
+  readonly detached?: boolean;
+}
+
+const FLAG: Record<NamespaceType, bigint> = {
+  pid: CLONE_NEWPID,
+  network: CLONE_NEWNET,
+  mount: CLONE_NEWNS,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+  user: CLONE_NEWUSER,
+  cgroup: CLONE_NEWCGROUP,
+  time: CLONE_NEWTIME,
+};
+
+/** A descriptor of a running container's root, as its processes see it; the caller's to close. @throws {SyscallError} */
+export const openContainerRoot = (pid: number) => open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY);
+
+/**
+ * Starts a process in a container, born in its cgroup.
+ *
+ * @throws {MiniError} for what cannot be carried out. @throws {SyscallError} when the process cannot be made. What fails later
+ *   is told by `wait`.
+ */
+export async function startExec(target: Target, process: Process, options: ExecOptions): Promise<Container> {
+  checkProcess(process);
+  const namespaces = (target.spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | FLAG[type], 0n);
+  const [ours, theirs] = makePair();
+  let cgroup = -1;
+  let spawned: Spawned;
+  try {
+    if (target.cgroup !== undefined) cgroup = open(target.cgroup, O_PATH | O_DIRECTORY);
+    const program = planExec({
+      process,
+      namespaces,
+      container: target.pidfd,
+      sync: theirs,
+      streams: options.stdio ? streams(target.spec, options.stdio) : [],
+      lastCapability: lastCapability(),
+      detached: options.detached ?? false,
+    });
+    spawned = spawn(program, {
+      cgroup: cgroup < 0 ? undefined : cgroup,
+      pass: [theirs, target.pidfd, ...(options.stdio ?? []).filter((fd) => fd > 2)],
+    });
+  } catch (error) {
+    close(ours);
+    throw error;
+  } finally {
+    close(theirs);
+    if (cgroup >= 0) close(cgroup);
+  }
+  try {
+    spawned = await takeChild(spawned, ours);
+    const terminal = process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
+    return new Container(spawned, ours, terminal, () => openContainerRoot(target.pid));
+  } catch (error) {
+    abandon(spawned, ours);
+    throw error;
+  }
+}

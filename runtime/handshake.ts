@@ -1,0 +1,62 @@
+/**
+ * What a program and its caller say to each other while it runs, over a pair of sockets: a byte "I wait for you", a byte "go
+ * on", the number of a process. The end of either side is seen by the other.
+ */
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../ffi/constants.ts";
+import { waitForExit } from "../ffi/exit_status.ts";
+import { close, syscall, trySyscall } from "../ffi/kernel.ts";
+import { readable } from "../ffi/reactor.ts";
+import type { Spawned } from "../ffi/spawn.ts";
+import { setWindowSize } from "../ffi/terminal.ts";
+
+/** A new pair: our end and the program's. */
+export function makePair(): [ours: number, theirs: number] {
+  const pair = new Int32Array(2);
+  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+  return [pair[0]!, pair[1]!];
+}
+
+/** Waits until the program has written that many bytes; undefined if it has ended instead, and its results tell why. */
+export async function receive(sync: number, length: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const bytes = new Uint8Array(length);
+  return await readable(sync) && trySyscall("read", sync, bytes, length) === length ? bytes : undefined;
+}
+
+/** Lets the program go on. */
+export function goOn(sync: number): void {
+  syscall("write", sync, new Uint8Array(1), 1);
+}
+
+/** Takes over the process that a first one has cloned as our own child (plan_child.ts). The first one is reaped. */
+export async function takeChild(first: Spawned, sync: number): Promise<Spawned> {
+  const number = await receive(sync, 8);
+  if (!number) return first;
+  const pid = Number(new DataView(number.buffer).getBigUint64(0, true));
+  // It is our own child and waits for us, so that the number is still its own.
+  const pidfd = syscall("pidfd_open", pid, 0);
+  waitForExit(first.pidfd);
+  close(first.pidfd);
+  goOn(sync);
+  return { pid, pidfd, results: first.results };
+}
+
+/** Takes the master of the terminal that a program offers (plan_streams.ts); undefined if it has ended instead. */
+export async function takeTerminal(
+  spawned: Spawned,
+  sync: number,
+  size: { rows: number; columns: number } | undefined,
+): Promise<number | undefined> {
+  if (!await receive(sync, 1)) return undefined;
+  const terminal = syscall("pidfd_getfd", spawned.pidfd, spawned.results.of("terminal")!, 0);
+  if (size) setWindowSize(terminal, size);
+  goOn(sync);
+  return terminal;
+}
+
+/** Ends a program that is waited for no longer: whatever it waits for, it sees the end of the pair. */
+export function abandon(spawned: Spawned, sync: number): void {
+  close(sync);
+  waitForExit(spawned.pidfd);
+  close(spawned.pidfd);
+  spawned.results.close();
+}

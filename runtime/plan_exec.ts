@@ -1,0 +1,62 @@
+/** A further process in a running container: the program that joins its namespaces and becomes what is asked for. */
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
+import { op, type Program, result } from "../ffi/program.ts";
+import { cloneSibling, tellChild } from "./plan_child.ts";
+import {
+  dieWithParent,
+  execOperations,
+  identityOperations,
+  orphaned,
+  rlimitOperations,
+  signalOperations,
+  workingDirectory,
+} from "./plan_process.ts";
+import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
+import type { Process } from "./spec.ts";
+
+/** All that such a program depends on. */
+export interface ExecInput {
+  readonly process: Process;
+  /** CLONE_NEW… flags of the namespaces to join, those that the container has of its own. */
+  readonly namespaces: bigint;
+  /** A descriptor of the container's PID 1. */
+  readonly container: number;
+  /** Our end of a socket pair whose other end the caller holds. */
+  readonly sync: number;
+  /** What becomes 0, 1 and 2; not with a terminal. */
+  readonly streams: readonly Stream[];
+  /** /proc/sys/kernel/cap_last_cap */
+  readonly lastCapability: number;
+  /** It goes on when the caller ends. */
+  readonly detached: boolean;
+}
+
+const ROOT = "container root";
+
+/**
+ * The operations, in order. A pid namespace holds for children only, so the first process joins and clones; the second is the
+ * caller's own child and inside in every respect. What it executes until then is a sealed file that has nothing of the host's.
+ */
+export function planExec(input: ExecInput): Program {
+  const { process, sync } = input, terminal = process.terminal ?? false;
+  return [
+    op("setns", [input.container, input.namespaces], "join the container's namespaces"),
+    ...cloneSibling(sync, 0n, "a process inside"),
+    ...(terminal
+      ? [
+        op("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the container's root", { name: ROOT }),
+        ...openTerminal(result(ROOT), process.user.uid),
+        ...offerTerminal(sync),
+      ]
+      : []),
+    ...rlimitOperations(process),
+    ...streamOperations(terminal, input.streams),
+    ...workingDirectory(process.cwd),
+    ...identityOperations(process, input.lastCapability),
+    ...(input.detached ? [] : dieWithParent(sync)),
+    ...signalOperations(),
+    ...execOperations(process),
+    orphaned(),
+    ...tellChild(sync),
+  ];
+}
