@@ -1,20 +1,20 @@
 /** Runs a container in the foreground: this process is its parent and its terminal, and ends as it ends. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
-import { type ExitStatus, shellStatus } from "../ffi/exit_status.ts";
-import { isTerminal, makeRaw, setWindowSize, windowSize } from "../ffi/terminal.ts";
+import { shellStatus } from "../ffi/exit_status.ts";
 import { type Cgroup, cgroupTree, makeCgroup, removeCgroup } from "../runtime/cgroup.ts";
-import { type Container, type RootSource, start } from "../runtime/container.ts";
+import type { RootSource } from "../runtime/container.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { signalNumber } from "../runtime/signals.ts";
 import { type Mount, OCI_VERSION, type Rlimit, type Spec } from "../runtime/spec.ts";
 import { type Containers, writeFile } from "./containers.ts";
 import { etcMounts } from "./etc.ts";
+import { startInForeground } from "./foreground.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
 import { type ContainerConfig, type ContainerRecord, RECORD_VERSION } from "./record.ts";
 import { buildSpec } from "./spec.ts";
-import { copyIn, copyKeys, copyOut, makePipes, type Pipes } from "./stdio.ts";
+import { Signals } from "./signals.ts";
 import { readUserFiles, resolveUser } from "./users.ts";
 import { openView } from "./view.ts";
 
@@ -69,9 +69,6 @@ export interface RunOptions {
 }
 
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** Handed on to the container. SIGINT and SIGTERM count: a program that ignores them can still be ended by asking often. */
-const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCONT"] as const;
-const IMPATIENT_AFTER = 3;
 
 /** A note that is no failure. */
 export type Note = (sentence: string) => void;
@@ -88,6 +85,7 @@ export async function run(containers: Containers, source: RunSource, options: Ru
     throw new MiniError("making a container needs root: run it with sudo", 125);
   }
   await containers.sweep();
+  using signals = new Signals();
   const id = randomId();
   const { name, lock } = containers.reserve(id, options.name);
   let keep = false;
@@ -141,38 +139,45 @@ export async function run(containers: Containers, source: RunSource, options: Ru
         volatile: options.autoRemove,
       },
     };
-    const attached = await attach(
-      spec,
+    const foreground = await startInForeground(spec, {
       root,
-      options,
-      cgroup?.fd,
-      () =>
+      cgroup: cgroup?.fd,
+      init: options.init,
+      interactive: options.interactive,
+      signal: signals.interruption,
+      openRoot: () =>
         source.directory === undefined
           ? openView({ layers: source.layers, upper: `${folder}/upper`, target })
           : openRoot(source.directory),
-    );
-    let end: { status: number; error?: string };
+    });
+    let status: number, failure: MiniError | undefined, end: { exitCode: number; error?: string };
     try {
       record.startedAt = new Date().toISOString();
-      state(attached.container.pid, startTicks(attached.container.pid));
+      state(foreground.container.pid, startTicks(foreground.container.pid));
+      const interruptedBy = await signals.interruptedBy();
+      if (interruptedBy !== undefined) {
+        await foreground.discard();
+        return 128 + interruptedBy;
+      }
       if (!options.autoRemove) containers.write(record);
-      end = { status: shellStatus(await attached.finish()) };
+      const ended = await foreground.finish(signals);
+      status = shellStatus(ended.status);
+      failure = ended.lost;
+      end = { exitCode: status };
     } catch (error) {
-      if (!(error instanceof MiniError)) throw error;
-      end = { status: error.exitStatus ?? 125, error: error.message };
+      if (!(error instanceof MiniError)) {
+        await foreground.discard();
+        throw error;
+      }
+      failure = error;
+      status = error.exitStatus ?? 125;
+      end = { exitCode: status, error: error.message };
     }
     keep = !options.autoRemove;
     if (cgroup) await removeCgroup(cgroup.path);
-    if (keep) {
-      const { status: exitCode, error } = end;
-      containers.ended(record, {
-        exitCode,
-        finishedAt: new Date().toISOString(),
-        ...error === undefined ? {} : { error },
-      });
-    }
-    if (end.error !== undefined) throw new MiniError(end.error, end.status);
-    return end.status;
+    if (keep) containers.ended(record, { ...end, finishedAt: new Date().toISOString() });
+    if (failure) throw new MiniError(failure.message, failure.exitStatus ?? 125, { cause: failure.cause });
+    return status;
   } finally {
     if (cgroup) {
       close(cgroup.fd);
@@ -279,109 +284,4 @@ function describe(
     cgroupsPath: `/mini/${id}`,
   });
   return { config, spec };
-}
-
-/** A container that was started, and what waits for its end with its streams copied. */
-interface Attached {
-  readonly container: Container;
-  finish(): Promise<ExitStatus>;
-}
-
-async function attach(
-  spec: Spec,
-  root: RootSource,
-  options: RunOptions,
-  cgroup: number | undefined,
-  view: () => number,
-): Promise<Attached> {
-  const { tty, interactive, init } = options;
-  if (tty && interactive && !isTerminal(0)) {
-    throw new MiniError("standard input is not a terminal: leave out -t to pipe something into the container", 1);
-  }
-  const common = { root, cgroup, init, openRoot: view };
-  if (tty) {
-    const container = await start(spec, { ...common, windowSize: windowSize(1) ?? windowSize(0) });
-    return { container, finish: () => withTerminal(container, interactive) };
-  }
-  const pipes = makePipes(interactive, spec.process.user.uid);
-  try {
-    const container = await start(spec, { ...common, stdio: pipes.theirs });
-    pipes.closeTheirs();
-    return { container, finish: () => withPipes(container, pipes) };
-  } catch (error) {
-    pipes.close();
-    throw error;
-  }
-}
-
-/** Hands signals on for as long as it runs; the third SIGINT or SIGTERM kills, since a PID 1 may ignore the first two. */
-async function forwardSignals<T>(container: Container, body: () => Promise<T>): Promise<T> {
-  let impatience = 0;
-  const handlers = FORWARDED.map((name) => {
-    const handler = () => {
-      const counts = name === "SIGINT" || name === "SIGTERM";
-      container.kill(counts && ++impatience >= IMPATIENT_AFTER ? 9 : signalNumber(name));
-    };
-    Deno.addSignalListener(name, handler);
-    return () => Deno.removeSignalListener(name, handler);
-  });
-  try {
-    return await body();
-  } finally {
-    for (const remove of handlers) remove();
-  }
-}
-
-function withPipes(container: Container, pipes: Pipes): Promise<ExitStatus> {
-  return forwardSignals(container, async () => {
-    const stop = new AbortController();
-    const { input } = pipes;
-    let inputOpen = input !== undefined;
-    const closeInput = () => {
-      // The end of our input is the end of the container's.
-      if (inputOpen) close(input!);
-      inputOpen = false;
-    };
-    try {
-      if (input !== undefined) copyIn(Deno.stdin, input, stop.signal).catch(() => {}).finally(closeInput);
-      const output = copyOut(pipes.output, Deno.stdout).then((all) => all || close(pipes.output));
-      const errors = copyOut(pipes.errors, Deno.stderr).then((all) => all || close(pipes.errors));
-      const [status] = await Promise.all([container.wait(), output, errors]);
-      return status;
-    } finally {
-      stop.abort();
-      inputOpen = false;
-      pipes.close();
-    }
-  });
-}
-
-async function withTerminal(container: Container, interactive: boolean): Promise<ExitStatus> {
-  const { terminal } = container;
-  if (terminal === undefined) return await container.wait(); // it failed before it had one, and says so
-  const stop = new AbortController();
-  const resize = () => {
-    const size = windowSize(1) ?? windowSize(0);
-    if (size) setWindowSize(terminal, size);
-  };
-  const restore = interactive ? makeRaw(0) : () => {};
-  // Deno.exit anywhere else, and errors that nobody catches, come by here.
-  globalThis.addEventListener("unload", restore);
-  Deno.addSignalListener("SIGWINCH", resize);
-  try {
-    resize();
-    return await forwardSignals(container, async () => {
-      if (interactive) copyKeys(Deno.stdin, terminal, stop.signal).catch(() => {});
-      const output = copyOut(terminal, Deno.stdout);
-      const status = await container.wait();
-      await output;
-      return status;
-    });
-  } finally {
-    stop.abort();
-    restore();
-    globalThis.removeEventListener("unload", restore);
-    Deno.removeSignalListener("SIGWINCH", resize);
-    close(terminal);
-  }
 }

@@ -2,31 +2,43 @@
  * The standard streams of a container that runs in the foreground. They are pipes (or its terminal), never descriptors of
  * the host: a program in the container could reopen those, read what it should only write, or push characters into a terminal.
  */
-import { O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../ffi/constants.ts";
+import { F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../ffi/constants.ts";
 import { Errno } from "../ffi/errors.ts";
-import { close, syscall, trySyscall } from "../ffi/kernel.ts";
+import { close, syscall, trySyscall, waitingSyscall } from "../ffi/kernel.ts";
 import { open as openFile } from "../ffi/open.ts";
 import { readable, writable } from "../ffi/reactor.ts";
 
 const BUFFER_BYTES = 64 << 10;
-const F_SETFL = 4;
+
+/** One of our ends of a pipe, closed once however often that is asked for. */
+export class End {
+  #fd: number | undefined;
+  constructor(readonly fd: number) {
+    this.#fd = fd;
+  }
+  close(): void {
+    if (this.#fd !== undefined) close(this.#fd);
+    this.#fd = undefined;
+  }
+}
 
 /** The ends of a container's pipes. */
 export interface Pipes {
   /** What becomes 0, 1 and 2 of the container; closed by `closeTheirs` once it is started. */
   readonly theirs: readonly [number, number, number];
   /** Ours: where its input is written to, its output and its errors are read from. No input: the null device. */
-  readonly input: number | undefined;
-  readonly output: number;
-  readonly errors: number;
+  readonly input: End | undefined;
+  readonly output: End;
+  readonly errors: End;
   closeTheirs(): void;
+  /** Closes all that is open still. */
   close(): void;
 }
 
-function pipe(): [read: number, write: number] {
+function pipe(): [read: End, write: End] {
   const pair = new Int32Array(2);
   syscall("pipe2", pair, O_CLOEXEC);
-  return [pair[0]!, pair[1]!];
+  return [new End(pair[0]!), new End(pair[1]!)];
 }
 
 /**
@@ -35,80 +47,82 @@ function pipe(): [read: number, write: number] {
  * @throws {SyscallError} when there are too many open files.
  */
 export function makePipes(withInput: boolean, uid: number): Pipes {
-  const open: number[] = [];
-  const closeAll = () => {
-    for (const fd of open.splice(0)) close(fd);
-  };
+  const ends: End[] = [];
+  const closeAll = () => ends.forEach((end) => end.close());
   try {
-    const [stdin, input] = withInput ? pipe() : [openFile("/dev/null", O_RDONLY), undefined];
-    open.push(stdin, ...input === undefined ? [] : [input]);
+    const [stdin, input] = withInput ? pipe() : [new End(openFile("/dev/null", O_RDONLY)), undefined];
+    ends.push(stdin, ...input === undefined ? [] : [input]);
     const [output, stdout] = pipe();
-    open.push(output, stdout);
+    ends.push(output, stdout);
     const [errors, stderr] = pipe();
-    open.push(errors, stderr);
-    if (uid !== 0) {
-      for (const fd of withInput ? [stdin, stdout, stderr] : [stdout, stderr]) syscall("fchown", fd, uid, -1);
-    }
-    if (input !== undefined) syscall("fcntl", input, F_SETFL, O_NONBLOCK);
-    const closeTheirs = () => {
-      for (const fd of [stdin, stdout, stderr]) {
-        const i = open.indexOf(fd);
-        if (i >= 0) close(open.splice(i, 1)[0]!);
-      }
+    ends.push(errors, stderr);
+    const theirs = [stdin, stdout, stderr] as const;
+    if (uid !== 0) { for (const { fd } of withInput ? theirs : theirs.slice(1)) syscall("fchown", fd, uid, -1); }
+    if (input !== undefined) syscall("fcntl", input.fd, F_SETFL, O_NONBLOCK);
+    return {
+      theirs: [stdin.fd, stdout.fd, stderr.fd],
+      input,
+      output,
+      errors,
+      closeTheirs: () => theirs.forEach((end) => end.close()),
+      close: closeAll,
     };
-    return { theirs: [stdin, stdout, stderr], input, output, errors, closeTheirs, close: closeAll };
   } catch (error) {
     closeAll();
     throw error;
   }
 }
 
-/** Where bytes go: Deno.stdout, Deno.stderr. */
-interface Sink {
-  write(bytes: Uint8Array): Promise<number>;
+/**
+ * Copies from a descriptor to one of our own streams until its end, or until `signal` is aborted. Our streams may be set to
+ * fail instead of waiting by whoever shares them; they are waited for all the same.
+ *
+ * @returns 0, or the errno value with which our stream could not be written: EPIPE when nobody reads it any more.
+ */
+export async function copyOut(from: number, to: number, signal?: AbortSignal): Promise<number> {
+  const buffer = new Uint8Array(BUFFER_BYTES);
+  while (await readable(from, signal)) {
+    const count = trySyscall("read", from, buffer, buffer.length);
+    if (count === -Errno.EINTR || count === -Errno.EAGAIN) continue;
+    // A terminal whose last user is gone says EIO; a pipe says 0.
+    if (count <= 0) return 0;
+    for (let done = 0; done < count;) {
+      // On another thread: whoever reads our stream may take a long time.
+      const written = await waitingSyscall("write", to, buffer.subarray(done, count), count - done);
+      if (written >= 0) done += written;
+      else if (written === -Errno.EAGAIN) await writable(to);
+      else if (written !== -Errno.EINTR) return -written;
+    }
+  }
+  return 0;
 }
 
 /**
- * Copies from a descriptor to one of our own streams until its end. When nobody reads ours any more, the descriptor is
- * closed, so that the container's program learns it as any program in a pipeline does (SIGPIPE, EPIPE).
+ * Copies one of our own streams to a descriptor that does not block, until either ends or `signal` is aborted.
  *
- * @returns whether everything could be written.
+ * @returns whether ours came to its end.
  */
-export async function copyOut(fd: number, sink: Sink): Promise<boolean> {
+export async function copyIn(from: number, to: number, signal: AbortSignal): Promise<boolean> {
   const buffer = new Uint8Array(BUFFER_BYTES);
-  while (await readable(fd)) {
-    const count = trySyscall("read", fd, buffer, buffer.length);
+  while (await readable(from, signal)) {
+    // On another thread: others may read the same stream, and take what there was.
+    const count = await waitingSyscall("read", from, buffer, buffer.length);
+    if (signal.aborted) return false;
     if (count === -Errno.EINTR || count === -Errno.EAGAIN) continue;
-    // A terminal whose last user is gone says EIO; a pipe says 0.
+    // A terminal that is hung up says EIO.
     if (count <= 0) return true;
-    try {
-      for (let done = 0; done < count;) done += await sink.write(buffer.subarray(done, count));
-    } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.BadResource) return false;
-      throw error;
-    }
-  }
-  return true;
-}
-
-/** Copies what we are given to a descriptor that does not block, until either ends. */
-export async function copyIn(source: typeof Deno.stdin, fd: number, signal: AbortSignal): Promise<void> {
-  const buffer = new Uint8Array(BUFFER_BYTES);
-  for (;;) {
-    const count = await source.read(buffer);
-    if (count === null || signal.aborted) return;
     for (let done = 0; done < count;) {
-      const written = trySyscall("write", fd, buffer.subarray(done, count), count - done);
+      const written = trySyscall("write", to, buffer.subarray(done, count), count - done);
       if (written >= 0) done += written;
       else if (written === -Errno.EAGAIN) {
-        if (!await writable(fd, signal)) return;
-      } else if (written !== -Errno.EINTR) return; // nobody reads it any more
+        if (!await writable(to, signal)) return false;
+      } else if (written !== -Errno.EINTR) return false; // nobody reads it any more
     }
   }
+  return false;
 }
 
-/** Writes to a terminal's master side. It may block for as long as the program does not read; that is what Ctrl-S does, too. */
-export async function copyKeys(source: typeof Deno.stdin, terminal: number, signal: AbortSignal): Promise<void> {
-  syscall("fcntl", terminal, F_SETFL, O_NONBLOCK);
-  await copyIn(source, terminal, signal);
+/** Makes a descriptor fail with EAGAIN where it would wait. */
+export function setNonBlocking(fd: number): void {
+  syscall("fcntl", fd, F_SETFL, O_NONBLOCK);
 }

@@ -11,13 +11,20 @@ const RAW_INPUT = 0x1 | 0x2 | 0x8 | 0x20 | 0x40 | 0x80 | 0x100 | 0x400, RAW_LOCA
 /** Whether a descriptor is a terminal. */
 export const isTerminal = (fd: number) => trySyscall("ioctl", fd, TCGETS, new Uint8Array(TERMIOS_BYTES)) === 0;
 
+/** A terminal that was put into raw mode. */
+export interface RawMode {
+  /** Puts it back as it was before; twice does no harm. */
+  restore(): void;
+  /** Puts it into raw mode again, after somebody else has changed it. */
+  again(): void;
+}
+
 /**
  * Puts a terminal into raw mode, as cfmakeraw(3) does: every key goes through as it is typed.
  *
- * @returns what puts it back as it was; calling that twice does no harm.
  * @throws {SyscallError} if the descriptor is no terminal.
  */
-export function makeRaw(fd: number): () => void {
+export function makeRaw(fd: number): RawMode {
   const before = new Uint8Array(TERMIOS_BYTES);
   syscall("ioctl", fd, TCGETS, before);
   const raw = before.slice(), flags = new Uint32Array(raw.buffer, 0, 4);
@@ -28,8 +35,11 @@ export function makeRaw(fd: number): () => void {
   raw[VMIN] = 1;
   raw[VTIME] = 0;
   syscall("ioctl", fd, TCSETS, raw);
-  // A terminal that has been hung up meanwhile needs no restoring.
-  return () => void trySyscall("ioctl", fd, TCSETS, before);
+  // A terminal that has been hung up meanwhile needs neither.
+  return {
+    restore: () => void trySyscall("ioctl", fd, TCSETS, before),
+    again: () => void trySyscall("ioctl", fd, TCSETS, raw),
+  };
 }
 
 /** A terminal's size in characters; undefined if it is no terminal or does not know. */

@@ -1,0 +1,233 @@
+/** A container in the foreground: its streams are ours, signals to us are its own, and it does not outlive our terminal. */
+import { Errno, errnoMeaning, MiniError } from "../ffi/errors.ts";
+import { F_DUPFD_CLOEXEC } from "../ffi/constants.ts";
+import { close, syscall } from "../ffi/kernel.ts";
+import type { ExitStatus } from "../ffi/exit_status.ts";
+import { isTerminal, makeRaw, setWindowSize, windowSize } from "../ffi/terminal.ts";
+import { type Container, start, type StartOptions } from "../runtime/container.ts";
+import type { Spec } from "../runtime/spec.ts";
+import type { Signals } from "./signals.ts";
+import { copyIn, copyOut, End, makePipes, type Pipes, setNonBlocking } from "./stdio.ts";
+
+const SIGHUP = 1, SIGINT = 2, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGCONT = 18;
+/** The so many-th SIGINT or SIGTERM kills, since a PID 1 may ignore those before. */
+const IMPATIENT_AFTER = 3;
+/** How long a container has whose terminal is gone. */
+const HANGUP_MILLISECONDS = 3000;
+/** How long one has whose output nobody reads any more. */
+const BROKEN_PIPE_MILLISECONDS = 1000;
+
+/** How a container in the foreground ended. */
+export interface Ended {
+  readonly status: ExitStatus;
+  /** Why not all of its output could be written. A reader that has gone is no reason: that is how `| head` ends. */
+  readonly lost?: MiniError;
+}
+
+/** A container that was started, and that nobody waits for yet. */
+export interface Foreground {
+  readonly container: Container;
+  /**
+   * Copies its streams and hands signals on until it has ended.
+   *
+   * @throws {MiniError} when it could not be made.
+   */
+  finish(signals: Signals): Promise<Ended>;
+  /** Ends it, because it is not wanted any more. */
+  discard(): Promise<void>;
+}
+
+/** What a container is started with in the foreground. */
+export interface ForegroundOptions extends Omit<StartOptions, "stdio" | "windowSize"> {
+  readonly interactive: boolean;
+}
+
+/**
+ * Starts a container with pipes to our standard streams, or with a terminal if its specification wants one.
+ *
+ * @throws {MiniError} with status 1 when our input is to be its terminal and is none.
+ */
+export async function startInForeground(spec: Spec, options: ForegroundOptions): Promise<Foreground> {
+  const { interactive } = options;
+  if (spec.process.terminal) {
+    if (interactive && !isTerminal(0)) {
+      throw new MiniError("standard input is not a terminal: leave out -t to pipe something into the container", 1);
+    }
+    const container = await start(spec, { ...options, windowSize: terminalSize() });
+    return {
+      container,
+      finish: (signals) => withTerminal(container, signals, interactive),
+      discard: () => discard(container, () => container.terminal === undefined || close(container.terminal)),
+    };
+  }
+  const pipes = makePipes(interactive, spec.process.user.uid);
+  try {
+    const container = await start(spec, { ...options, stdio: pipes.theirs });
+    pipes.closeTheirs();
+    return {
+      container,
+      finish: (signals) => withPipes(container, signals, pipes, options.init ?? false),
+      discard: () => discard(container, pipes.close),
+    };
+  } catch (error) {
+    pipes.close();
+    throw error;
+  }
+}
+
+async function discard(container: Container, closeStreams: () => void): Promise<void> {
+  closeStreams();
+  container.kill(SIGKILL);
+  await container.wait().catch((error) => {
+    if (!(error instanceof MiniError)) throw error; // why it would have failed is of no interest any more
+  });
+}
+
+function terminalSize() {
+  return windowSize(1) ?? windowSize(0);
+}
+
+/** Hands signals on; whoever asks for the end often enough gets it, and so does a container whose terminal is gone. */
+class Forwarding implements Disposable {
+  readonly #container: Container;
+  /** The one of our streams that is a terminal. */
+  readonly #ours = [0, 1, 2].find(isTerminal);
+  #impatience = 0;
+  #killer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(container: Container) {
+    this.#container = container;
+  }
+
+  receive(signal: number): void {
+    if (signal === SIGHUP && this.#ours !== undefined && !isTerminal(this.#ours)) return this.hangUp();
+    const counts = signal === SIGINT || signal === SIGTERM;
+    this.#container.kill(counts && ++this.#impatience >= IMPATIENT_AFTER ? SIGKILL : signal);
+  }
+
+  /** Tells the container that there is no terminal any more, and gives it a while to end. */
+  hangUp(): void {
+    this.#container.kill(SIGHUP);
+    this.#killer ??= setTimeout(() => this.#container.kill(SIGKILL), HANGUP_MILLISECONDS);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#killer);
+  }
+}
+
+/** What to say about output that could not be written. */
+function lostOutput(...results: number[]): { lost?: MiniError } {
+  const errno = results.find((result) => result !== 0 && result !== Errno.EPIPE);
+  if (errno === undefined) return {};
+  return { lost: new MiniError(`the container's output cannot be written: ${errnoMeaning(errno)}`, 125) };
+}
+
+/** Whether a process neither ignores nor handles SIGPIPE. proc(5) */
+function diesOfBrokenPipe(pid: number): boolean {
+  try {
+    const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+    const masks = [...status.matchAll(/^Sig(?:Ign|Cgt):\s*([0-9a-f]+)$/gm)].map(([, mask]) => BigInt(`0x${mask}`));
+    return masks.every((mask) => (mask & 1n << BigInt(SIGPIPE - 1)) === 0n);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || (error as Error).message.includes("os error 3")) return false;
+    throw error;
+  }
+}
+
+async function withPipes(container: Container, signals: Signals, pipes: Pipes, init: boolean): Promise<Ended> {
+  const stop = new AbortController();
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  let brokenPipe = false;
+  const copy = async (from: Pipes["output"], to: number) => {
+    const result = await copyOut(from.fd, to);
+    // The container learns it as any program in a pipeline does.
+    from.close();
+    if (result !== Errno.EPIPE) return result;
+    // Only that a PID 1 is never killed by SIGPIPE: where that is what would end it anywhere else, we do.
+    timers.push(setTimeout(() => {
+      if (init || !diesOfBrokenPipe(container.pid)) return;
+      brokenPipe = true;
+      container.kill(SIGKILL);
+    }, BROKEN_PIPE_MILLISECONDS));
+    return result;
+  };
+  using forwarding = new Forwarding(container);
+  try {
+    return await signals.during((signal) => forwarding.receive(signal), async () => {
+      const { input } = pipes;
+      // The end of our input is the end of the container's. Nobody waits for it: it may never come.
+      if (input) copyIn(0, input.fd, stop.signal).finally(() => input.close());
+      const copying = Promise.all([copy(pipes.output, 1), copy(pipes.errors, 2)]);
+      const status = await afterwards(container.wait(), copying);
+      return {
+        status: brokenPipe && status.signaled ? { ...status, code: SIGPIPE } : status,
+        ...lostOutput(...await copying),
+      };
+    });
+  } finally {
+    stop.abort();
+    timers.forEach(clearTimeout);
+    pipes.close();
+  }
+}
+
+/** The result or failure of one promise, once another has settled too. */
+async function afterwards<T>(main: Promise<T>, other: Promise<unknown>): Promise<T> {
+  await Promise.allSettled([main, other]);
+  return await main;
+}
+
+async function withTerminal(container: Container, signals: Signals, interactive: boolean): Promise<Ended> {
+  if (container.terminal === undefined) return { status: await container.wait() }; // it failed before, and says so
+  const terminal = new End(container.terminal);
+  // Both of its directions are waited for at the same time, and a descriptor can be waited for once.
+  const keys = new End(syscall("fcntl", terminal.fd, F_DUPFD_CLOEXEC, 0));
+  setNonBlocking(terminal.fd);
+  const stop = new AbortController();
+  const resize = () => {
+    const size = terminalSize();
+    if (size && !stop.signal.aborted) setWindowSize(terminal.fd, size);
+  };
+  const raw = interactive ? makeRaw(0) : undefined;
+  const restore = () => raw?.restore();
+  // Deno.exit anywhere else, and errors that nobody catches, come by here.
+  globalThis.addEventListener("unload", restore);
+  Deno.addSignalListener("SIGWINCH", resize);
+  using forwarding = new Forwarding(container);
+  const receive = (signal: number) => {
+    if (signal === SIGCONT) {
+      // The shell that stopped us has given the terminal settings of its own, and perhaps another size.
+      raw?.again();
+      resize();
+    }
+    forwarding.receive(signal);
+  };
+  // As when the line of a terminal is cut: what is in the container sees its own hung up, too.
+  const hangUp = () => {
+    stop.abort();
+    forwarding.hangUp();
+    terminal.close();
+    keys.close();
+  };
+  try {
+    resize();
+    return await signals.during(receive, async () => {
+      // Keys have no end in raw mode but one: our terminal was hung up.
+      if (interactive) copyIn(0, keys.fd, stop.signal).then((atEnd) => atEnd && hangUp());
+      const copying = copyOut(terminal.fd, 1, stop.signal).then((result) => {
+        if (result !== 0) hangUp(); // nobody sees it any more
+        return result;
+      });
+      const status = await afterwards(container.wait(), copying);
+      return { status, ...lostOutput(await copying) };
+    });
+  } finally {
+    stop.abort();
+    restore();
+    globalThis.removeEventListener("unload", restore);
+    Deno.removeSignalListener("SIGWINCH", resize);
+    terminal.close();
+    keys.close();
+  }
+}

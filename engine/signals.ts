@@ -1,0 +1,68 @@
+/** Signals to a command that runs a container: they are the container's, and before it is there they end the command. */
+import { syscall } from "../ffi/kernel.ts";
+import { signalNumber } from "../runtime/signals.ts";
+
+/** Handed on to the container. */
+const FORWARDED = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCONT"] as const;
+/** Those that end a container that is only being made. */
+const ENDING: readonly string[] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"];
+const SIG_IGN = 1n;
+
+/** Whether whoever started us set a signal to be ignored, as nohup(1) does. */
+function isIgnored(signal: number): boolean {
+  const action = new BigUint64Array(4); // handler, flags, restorer, mask
+  syscall("rt_sigaction", signal, null, action, 8);
+  return action[0] === SIG_IGN;
+}
+
+/** Catches the signals from when it is made until it is disposed of. */
+export class Signals implements Disposable {
+  #remove: (() => void)[] = [];
+  #receive: ((signal: number) => void) | undefined;
+  readonly #interruption = new AbortController();
+  #interruptedBy: number | undefined;
+
+  constructor() {
+    for (const name of FORWARDED) {
+      const number = signalNumber(name);
+      // Under nohup a container outlives its terminal. The others are handed on even so: a shell without job control sets
+      // SIGINT and SIGQUIT to be ignored for all that it starts in the background.
+      if (name === "SIGHUP" && isIgnored(number)) continue;
+      const handler = () => {
+        if (this.#receive) this.#receive(number);
+        else if (ENDING.includes(name)) {
+          this.#interruptedBy ??= number;
+          this.#interruption.abort();
+        }
+      };
+      Deno.addSignalListener(name, handler);
+      this.#remove.push(() => Deno.removeSignalListener(name, handler));
+    }
+  }
+
+  /** Aborted by the first signal that asks for an end before anybody receives signals. */
+  get interruption(): AbortSignal {
+    return this.#interruption.signal;
+  }
+
+  /** Its number, after all signals that were sent until now have been seen. */
+  async interruptedBy(): Promise<number | undefined> {
+    // Signals are seen only when nothing else is to be done.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return this.#interruptedBy;
+  }
+
+  /** Passes every signal on, until the body has ended. */
+  async during<T>(receive: (signal: number) => void, body: () => Promise<T>): Promise<T> {
+    this.#receive = receive;
+    try {
+      return await body();
+    } finally {
+      this.#receive = () => {}; // what is left to be done is to clear up, and that is not interrupted
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const remove of this.#remove.splice(0)) remove();
+  }
+}
