@@ -5,7 +5,7 @@ import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
-import { containerError } from "./failure.ts";
+import { containerError, type Inside } from "./failure.ts";
 import { abandon, goOn, makePair, receive, takeChild, takeTerminal } from "./handshake.ts";
 import { type Layers, overlayRootfs } from "./overlay.ts";
 import { isNew, plan, type PlanInput } from "./plan.ts";
@@ -43,14 +43,14 @@ export class Container {
   readonly #spawned: Spawned;
   /** Our end of the pair whose closing tells the program that we are gone. */
   readonly #lifeline: number;
-  readonly #openRoot: (() => number) | undefined;
+  readonly #inside: Inside | undefined;
   #exit: Promise<ExitStatus> | undefined;
 
   /** @param terminal the master side of the container's terminal; the caller's to close. */
-  constructor(spawned: Spawned, lifeline: number, readonly terminal: number | undefined, openRoot?: () => number) {
+  constructor(spawned: Spawned, lifeline: number, readonly terminal: number | undefined, inside?: Inside) {
     this.#spawned = spawned;
     this.#lifeline = lifeline;
-    this.#openRoot = openRoot;
+    this.#inside = inside;
   }
 
   /** The number of its PID 1 on the host. */
@@ -84,7 +84,7 @@ export class Container {
       await readable(pidfd);
       const status = waitForExit(pidfd);
       const failure = results.failure();
-      if (failure) throw containerError(failure, results, this.#openRoot);
+      if (failure) throw containerError(failure, results, this.#inside);
       if (!startedProgram(results)) {
         const how = status.signaled ? `killed by ${signalName(status.code)}` : `exit status ${status.code}`;
         throw new MiniError(
@@ -210,7 +210,11 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   try {
     if (isNew(spec, "user")) spawned = await giveIds(spec, spawned, ours);
     const terminal = spec.process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
-    return new Container(spawned, ours, terminal, options.openRoot);
+    return new Container(spawned, ours, terminal, {
+      openRoot: options.openRoot,
+      cwd: spec.process.cwd,
+      mounts: spec.mounts ?? [],
+    });
   } catch (error) {
     abandon(spawned, ours);
     throw error;

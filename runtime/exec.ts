@@ -90,7 +90,11 @@ export async function startExec(target: Target, process: Process, options: ExecO
   try {
     spawned = await takeChild(spawned, ours);
     const terminal = process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
-    return new Container(spawned, ours, terminal, () => openContainerRoot(target.pid));
+    return new Container(spawned, ours, terminal, {
+      openRoot: () => openContainerRoot(target.pid),
+      cwd: process.cwd,
+      mounts: [], // its root is looked at with all that is mounted there
+    });
   } catch (error) {
     abandon(spawned, ours);
     throw error;

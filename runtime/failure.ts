@@ -1,5 +1,5 @@
 /** Why a container did not come to be, in one sentence and with Docker's exit status. */
-import { O_DIRECTORY, O_PATH, O_RDONLY } from "../ffi/constants.ts";
+import { O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY } from "../ffi/constants.ts";
 import { Errno, errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, machine } from "../ffi/kernel.ts";
 import { open, openBelow, readFile } from "../ffi/open.ts";
@@ -7,19 +7,27 @@ import type { Operation } from "../ffi/program.ts";
 import type { Failure, Results } from "../ffi/spawn.ts";
 import { components, REFUSED } from "./plan_paths.ts";
 import { EXEC, NOT_HERE } from "./plan_process.ts";
+import type { Mount } from "./spec.ts";
 
 /** Status of a command that could not be found, could not be executed, or of our own failure. */
 const NOT_FOUND = 127, NOT_EXECUTABLE = 126, OURS = 125;
 
+/** What it takes to look at a program as the container would have seen it. */
+export interface Inside {
+  /** Opens the root, without anything that is mounted in it; the descriptor is closed here. */
+  readonly openRoot?: (() => number) | undefined;
+  readonly cwd: string;
+  readonly mounts: readonly Mount[];
+}
+
 /**
  * The error for a program that ended by an operation that failed.
  *
- * @param withRoot opens the container's root folder as the container would have seen it, to look at the program there;
- *   the descriptor is closed by this function. Without it the message says less.
+ * @param inside to look at the program there; without it the message says less.
  */
-export function containerError(failure: Failure, results: Results, withRoot?: () => number): MiniError {
+export function containerError(failure: Failure, results: Results, inside?: Inside): MiniError {
   const { operation, index, errno } = failure;
-  if (operation.call === "execve") return execError(results, withRoot);
+  if (operation.call === "execve") return execError(results, inside);
   if (operation.why.startsWith(REFUSED)) return new MiniError(operation.why.slice(REFUSED.length), OURS);
   const what = operation.on ? `${operation.call} ${operation.on}` : operation.call;
   const place = `operation ${index + 1} of ${results.program.length}, "${operation.why}"`;
@@ -50,17 +58,17 @@ function hintFor({ call, args }: Operation, errno: number): string | undefined {
 }
 
 /** The error of a program that could not be started: which of the candidates along PATH was the one, and what is wrong with it. */
-function execError(results: Results, withRoot?: () => number): MiniError {
+function execError(results: Results, inside?: Inside): MiniError {
   const tried = results.program.flatMap((operation, i) => {
     const errno = -(results.at(i) ?? 0);
     return operation.name?.startsWith(EXEC) && errno > 0 ? [{ path: operation.on!, errno }] : [];
   });
   // As execvp(3): a program that was found and refused is more worth telling than folders where there is none.
   const found = tried.find((t) => !NOT_HERE.includes(t.errno));
-  const root = openQuietly(withRoot);
+  const root = openQuietly(inside?.openRoot);
   try {
     for (const { path, errno } of found ? [found] : tried) {
-      const reason = root === undefined ? undefined : inspect(root, path, errno);
+      const reason = root === undefined ? undefined : inspect(root, inside!, path, errno);
       if (reason) return new MiniError(`cannot run ${path}: ${reason}`, NOT_EXECUTABLE);
     }
   } finally {
@@ -101,11 +109,32 @@ const MACHINES: Record<number, string> = {
   22: "s390x",
 };
 
+/** Opens a program to read it, in the root or in what is mounted there from the host. @throws {SyscallError} */
+function openProgram(root: number, { cwd, mounts }: Inside, path: string): number {
+  const names = components(path.startsWith("/") ? path : `${cwd}/${path}`, "a program");
+  const isBelow = (place: string[]) => place.length <= names.length && place.every((name, i) => name === names[i]);
+  const found = mounts.flatMap(({ type, source, destination }) => {
+    const place = components(destination, "a mount's destination");
+    return type === "bind" && source !== undefined && isBelow(place) ? [{ source, depth: place.length }] : [];
+  }).reduce((a, b) => b.depth >= a.depth ? b : a, { source: "", depth: -1 });
+  const rest = names.slice(Math.max(0, found.depth)).join("/") || ".";
+  // Not blocking: a FIFO would wait for a writer.
+  const flags = O_RDONLY | O_NONBLOCK;
+  if (found.depth < 0) return openBelow(root, rest, flags);
+  if (rest === ".") return open(found.source, flags);
+  const folder = open(found.source, O_PATH | O_DIRECTORY);
+  try {
+    return openBelow(folder, rest, flags);
+  } finally {
+    close(folder);
+  }
+}
+
 /** What is wrong with the file at `path`; undefined if there is none. */
-function inspect(root: number, path: string, errno: number): string | undefined {
+function inspect(root: number, inside: Inside, path: string, errno: number): string | undefined {
   let fd: number;
   try {
-    fd = openBelow(root, components(`/${path}`, "a program").join("/"), O_RDONLY);
+    fd = openProgram(root, inside, path);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     if (NOT_HERE.includes(error.errno)) return undefined;
