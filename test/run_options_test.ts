@@ -148,12 +148,12 @@ miniTest("--init is PID 1, reaps orphans, and hands signals and statuses on", as
   ) {
     assertEquals((await mini(["run", "--rm", "--init", "starter", "sh", "-c", script])).status, status, script);
   }
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"] as const) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) {
     const running = start(["run", "--rm", "--init", "starter", "sh", "-c", "echo ready; sleep 20"]);
     await until("the program", () => running.stdout() === "ready\n");
     running.kill(signal);
     const { status } = await running.output;
-    assertEquals(status, 128 + { SIGTERM: 15, SIGINT: 2, SIGHUP: 1, SIGUSR1: 10 }[signal], signal);
+    assertEquals(status, 128 + { SIGTERM: 15, SIGINT: 2, SIGHUP: 1, SIGUSR2: 12 }[signal], signal);
   }
   assertRefused(await mini(words("run --rm --init starter nosuch")), 127, "nosuch");
 });
@@ -165,10 +165,10 @@ miniTest("a signal reaches the program, which may do as it likes", async ({ star
     "starter",
     "sh",
     "-c",
-    "trap 'echo got; exit 3' USR1; echo ready; while :; do sleep 0.05; done",
+    "trap 'echo got; exit 3' USR2; echo ready; while :; do sleep 0.05; done",
   ]);
   await until("the program", () => running.stdout() === "ready\n");
-  running.kill("SIGUSR1");
+  running.kill("SIGUSR2");
   assertEquals(await running.output, { status: 3, stdout: "ready\ngot\n", stderr: "" });
 });
 
