@@ -13,6 +13,7 @@ interface Benchmark {
 const BENCHMARKS: Record<string, () => Promise<Benchmark>> = {
   pull: () => import("./pull.ts"),
   startup: () => import("./startup.ts"),
+  unpack: () => import("./unpack.ts"),
 };
 
 const RESULTS = `${import.meta.dirname}/RESULTS.md`;
