@@ -3,7 +3,7 @@ import { Containers, type Found } from "../engine/containers.ts";
 import type { Invocation } from "./command.ts";
 import { formatList, type Row } from "./format.ts";
 import { ago, humanDuration } from "./human.ts";
-import { write } from "./output.ts";
+import { printable, write } from "./output.ts";
 
 const HEADINGS = {
   ID: "CONTAINER ID",
@@ -22,7 +22,7 @@ const HEADINGS = {
 export default async function ({ flags, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state);
   await containers.sweepAll();
-  const all = await containers.list();
+  const all = await containers.list((sentence) => write(`mini: note: ${printable(sentence)}\n`, Deno.stderr));
   const shown = all.filter((c) => flags.boolean("all") || c.status === "running");
   const whole = flags.boolean("no-trunc");
   if (flags.boolean("quiet") && !flags.given("format")) {
@@ -58,5 +58,6 @@ function row(container: Found, whole: boolean): Row {
 
 function describe({ record, status }: Found): string {
   if (status === "running") return `Up ${humanDuration(Date.now() - Date.parse(record.startedAt ?? record.created))}`;
-  return record.end ? `Exited (${record.end.exitCode}) ${ago(new Date(record.end.finishedAt))}` : "Created";
+  if (record.end) return `Exited (${record.end.exitCode}) ${ago(new Date(record.end.finishedAt))}`;
+  return status === "exited" ? "Exited" : "Created";
 }

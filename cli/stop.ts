@@ -8,7 +8,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   const containers = new Containers(globals.root, globals.state);
   const seconds = flags.number("time") ?? 10, signal = flags.string("signal");
   const stopping = new Map(
-    args.map((name) => [name, containers.get(name).then((found) => stop(found, seconds, signal))]),
+    args.map((name) => [name, containers.get(name).then((found) => stop(containers, found, seconds, signal))]),
   );
   // Each is waited for below; a failure of one must not end the command before the others are done.
   await Promise.allSettled(stopping.values());

@@ -9,13 +9,15 @@
  *     STATE/containers/ID/state.json      what runs
  *     STATE/containers/ID/lock            locked (flock) by the process that runs it; the kernel unlocks it when that dies
  */
-import { O_CREAT, O_RDWR } from "../ffi/constants.ts";
+import { LOCK_EX, O_CREAT, O_DIRECTORY, O_RDWR } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import { close } from "../ffi/kernel.ts";
+import { close, syscall } from "../ffi/kernel.ts";
 import { open, tryLock } from "../ffi/open.ts";
-import { killCgroup, removeCgroup } from "../runtime/cgroup.ts";
-import { checkName, randomName } from "./names.ts";
+import { cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import { checkName, randomId, randomName } from "./names.ts";
+import { endProcess, isAlive } from "./process.ts";
 import {
+  cgroupPath,
   type ContainerEnd,
   type ContainerRecord,
   type ContainerStatus,
@@ -30,8 +32,8 @@ export interface Found {
   readonly running?: RunningState;
 }
 
-/** Reads JSON of ours; undefined if there is none. A file that a crash cut short counts as none. */
-function readJson<T>(path: string): T | undefined {
+/** Reads JSON of ours; undefined if there is no such file, null if what is in it is no object. */
+function readJson<T>(path: string): T | undefined | null {
   let text: string;
   try {
     text = Deno.readTextFileSync(path);
@@ -40,16 +42,42 @@ function readJson<T>(path: string): T | undefined {
     throw error;
   }
   try {
-    return JSON.parse(text) as T;
+    const value = JSON.parse(text);
+    return typeof value === "object" ? value as T : null;
   } catch {
-    return undefined;
+    return null;
   }
+}
+
+/** What a symbolic link says; undefined if there is none. */
+function readLink(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a record has all that commands read of it. */
+function isWhole(record: ContainerRecord, id: string): boolean {
+  const { config } = record;
+  return record.version === RECORD_VERSION && record.id === id && typeof record.name === "string" &&
+    typeof record.created === "string" && typeof record.image === "string" && Array.isArray(record.layers) &&
+    typeof config === "object" && config !== null && Array.isArray(config.args) && typeof config.labels === "object" &&
+    typeof config.stopSignal === "string";
 }
 
 /** Writes a file so that whoever reads it sees the old content or the new, never a part. */
 export function writeFile(path: string, content: string): void {
-  Deno.writeTextFileSync(`${path}.tmp`, content, { mode: 0o600 });
-  Deno.renameSync(`${path}.tmp`, path);
+  const unfinished = `${path}.tmp`;
+  try {
+    Deno.writeTextFileSync(unfinished, content, { mode: 0o600 });
+    Deno.renameSync(unfinished, path);
+  } catch (error) {
+    remove(unfinished);
+    throw error;
+  }
 }
 
 function names(folder: string): string[] {
@@ -61,11 +89,25 @@ function names(folder: string): string[] {
   }
 }
 
-function remove(path: string): void {
+function exists(path: string): boolean {
   try {
-    Deno.removeSync(path, { recursive: true });
+    Deno.lstatSync(path);
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Removes a file or folder, even while another command is removing it, too. */
+function remove(path: string): void {
+  for (let tries = 0;; tries++) {
+    try {
+      return Deno.removeSync(path, { recursive: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound && !exists(path)) return;
+      if (!(error instanceof Deno.errors.NotFound) || tries > 100) throw error;
+    }
   }
 }
 
@@ -90,19 +132,41 @@ export class Containers {
    */
   reserve(id: string, name: string | undefined): { name: string; lock: number } {
     if (name !== undefined) checkName(name);
-    // Locked before it gets its name, so that no other command ever sees it unlocked and takes it for a leftover.
-    const making = this.stateFolder(`.${id}`);
-    Deno.mkdirSync(making, { recursive: true, mode: 0o700 });
-    const lock = open(`${making}/lock`, O_CREAT | O_RDWR, 0o600);
+    const lock = this.#makeStateFolder(id);
     try {
-      tryLock(lock);
-      Deno.renameSync(making, this.stateFolder(id));
       Deno.mkdirSync(this.folder(id), { recursive: true, mode: 0o700 });
       return { name: this.#takeName(id, name), lock };
     } catch (error) {
       this.forget(id, undefined);
       close(lock);
       throw error;
+    }
+  }
+
+  /** Makes the state folder with a lock that is held from the beginning. */
+  #makeStateFolder(id: string): number {
+    // Locked before it gets its name, so that no other command ever sees it unlocked and takes it for a leftover.
+    const making = this.stateFolder(`.${id}`);
+    for (let tries = 0;; tries++) {
+      let lock: number | undefined;
+      try {
+        Deno.mkdirSync(making, { recursive: true, mode: 0o700 });
+        lock = open(`${making}/lock`, O_CREAT | O_RDWR, 0o600);
+        if (tryLock(lock)) {
+          Deno.renameSync(making, this.stateFolder(id));
+          return lock;
+        }
+      } catch (error) {
+        const gone = error instanceof Deno.errors.NotFound ||
+          (error instanceof SyscallError && error.errno === Errno.ENOENT);
+        if (!gone || tries > 100) {
+          if (lock !== undefined) close(lock);
+          remove(making);
+          throw error;
+        }
+      }
+      // Another command has taken it for the leftover of one that was killed here, and removes it.
+      if (lock !== undefined) close(lock);
     }
   }
 
@@ -117,9 +181,10 @@ export class Containers {
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       }
-      const owner = Deno.readLinkSync(`${folder}/${name}`);
+      const owner = readLink(`${folder}/${name}`);
+      if (owner === undefined) continue; // just removed
       // The name of a container that was never finished, or whose removal was interrupted: its folder goes first.
-      if (!names(this.root + "/containers").includes(owner)) this.#dropName(name, owner);
+      if (!exists(this.folder(owner))) this.#dropName(name, owner);
       else if (wanted !== undefined) {
         throw new MiniError(
           `the name ${name} is taken by container ${
@@ -132,11 +197,15 @@ export class Containers {
 
   /** Removes a name if it still belongs to `id`. */
   #dropName(name: string, id: string): void {
-    const path = `${this.root}/names/${name}`;
+    const folder = `${this.root}/names`, path = `${folder}/${name}`;
+    if (readLink(path) !== id) return;
+    // Of two commands that drop it, the second must not drop what a third has made of it in between.
+    const lock = open(folder, O_DIRECTORY);
     try {
-      if (Deno.readLinkSync(path) === id) Deno.removeSync(path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      syscall("flock", lock, LOCK_EX);
+      if (readLink(path) === id) remove(path);
+    } finally {
+      close(lock);
     }
   }
 
@@ -162,7 +231,7 @@ export class Containers {
     remove(this.stateFolder(id));
   }
 
-  /** The record of a container; undefined when there is none that could be read. @throws {MiniError} for one of a newer mini. */
+  /** The record of a container; undefined when there is none. @throws {MiniError} for a damaged one, or one of a newer mini. */
   #record(id: string): ContainerRecord | undefined {
     const record = readJson<ContainerRecord>(`${this.folder(id)}/container.json`);
     if (record && record.version > RECORD_VERSION) {
@@ -170,15 +239,30 @@ export class Containers {
         `container ${id.slice(0, 12)} was made by a newer mini (record version ${record.version}): use that one`,
       );
     }
+    if (record === null || (record && !isWhole(record, id))) {
+      throw new MiniError(
+        `the record of container ${id.slice(0, 12)} is damaged; remove its folder, ${this.folder(id)}, to be rid of it`,
+      );
+    }
     return record;
   }
 
-  /** Every container, the newest first. Sweeps first. */
-  async list(): Promise<Found[]> {
+  /**
+   * Every container, the newest first. Sweeps first.
+   *
+   * @param note is told of each container that cannot be shown, because its record is damaged or of a newer mini.
+   */
+  async list(note: (sentence: string) => void): Promise<Found[]> {
     await this.sweep();
     const found = names(`${this.root}/containers`).flatMap((id) => {
-      const one = this.#find(id);
-      return one ? [one] : [];
+      try {
+        const one = this.#find(id);
+        return one ? [one] : [];
+      } catch (error) {
+        if (!(error instanceof MiniError)) throw error;
+        note(error.message);
+        return [];
+      }
     });
     return found.sort((a, b) => b.record.created < a.record.created ? -1 : 1);
   }
@@ -193,7 +277,8 @@ export class Containers {
     const record = this.#record(id);
     if (!record) return undefined;
     const running = readJson<RunningState>(`${this.stateFolder(id)}/state.json`);
-    if (running && running.status === "running") return { record, running, status: "running" };
+    // Between its end and the moment when that is written down, it does not run any more.
+    if (running && running.status === "running" && isAlive(running)) return { record, running, status: "running" };
     return { record, status: record.end || record.startedAt ? "exited" : "created" };
   }
 
@@ -206,10 +291,8 @@ export class Containers {
     await this.sweep();
     let id: string | undefined;
     if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) {
-      try {
-        id = Deno.readLinkSync(`${this.root}/names/${text}`);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      id = readLink(`${this.root}/names/${text}`);
+      if (id === undefined) {
         const ids = names(`${this.root}/containers`).filter((name) => name.startsWith(text));
         if (ids.length > 1) {
           throw new MiniError(`${text} is the beginning of ${ids.length} containers' ids: give more of it`);
@@ -231,12 +314,15 @@ export class Containers {
   async sweep(): Promise<string[]> {
     const cleared: string[] = [];
     for (const id of names(`${this.state}/containers`)) {
-      if (id.startsWith(".") && !this.#isOld(id)) continue;
-      const lock = this.#lock(id);
+      if (id.startsWith(".")) {
+        if (this.#clearUnborn(id)) cleared.push(id.slice(1));
+        continue;
+      }
+      const lock = this.take(id);
       if (!lock) continue;
       try {
         await this.#clearUp(id);
-        cleared.push(id.replace(/^\./, ""));
+        cleared.push(id);
       } finally {
         if (lock.fd !== undefined) close(lock.fd);
       }
@@ -244,8 +330,11 @@ export class Containers {
     return cleared;
   }
 
-  /** Locks a container that nobody holds; undefined if somebody does. Without a lock file it is half removed: nobody's. */
-  #lock(id: string): { fd?: number } | undefined {
+  /**
+   * Locks a container that no other command is making, running or ending; undefined if one does. The caller closes the
+   * descriptor; without a lock file there is none: what does not run is nobody's.
+   */
+  take(id: string): { readonly fd?: number } | undefined {
     let fd: number;
     try {
       fd = open(`${this.stateFolder(id)}/lock`, O_RDWR);
@@ -258,33 +347,44 @@ export class Containers {
     return undefined;
   }
 
-  /** Whether a state folder that has no name yet is old enough to be a leftover. */
-  #isOld(id: string): boolean {
+  /** Removes a state folder that never got its name, unless its maker is at work on it. */
+  #clearUnborn(id: string): boolean {
+    const lock = this.take(id);
+    if (!lock) return false;
+    if (lock.fd !== undefined) close(lock.fd);
+    // Its maker may come between: whoever renames it first has it, and the maker then begins again.
+    const ours = this.stateFolder(`.${randomId()}`);
     try {
-      const { mtime } = Deno.statSync(this.stateFolder(id));
-      return mtime !== null && Date.now() - mtime.getTime() > 60_000;
+      Deno.renameSync(this.stateFolder(id), ours);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return false;
       throw error;
     }
+    remove(ours);
+    return true;
   }
 
   async #clearUp(id: string): Promise<void> {
     const running = readJson<RunningState>(`${this.stateFolder(id)}/state.json`);
-    if (running?.cgroup) {
-      killCgroup(running.cgroup);
-      await removeCgroup(running.cgroup);
+    if (running) await endProcess(running);
+    const tree = cgroupTree();
+    if (tree) await removeCgroup(`${tree.root}${cgroupPath(id)}`);
+    let record: ContainerRecord | undefined;
+    try {
+      record = this.#record(id);
+    } catch (error) {
+      // What cannot be read is not thrown away; those who ask for it are told.
+      if (error instanceof MiniError) return remove(this.stateFolder(id));
+      throw error;
     }
-    const record = this.#record(id);
     if (record && !record.autoRemove && record.startedAt) {
       // Its owner was killed, and it with it.
-      if (record.end) remove(this.stateFolder(id));
-      else {this.ended(record, {
-          exitCode: 137,
-          finishedAt: new Date().toISOString(),
-          error: "mini was killed while it ran",
-        });}
-      return;
+      if (record.end) return remove(this.stateFolder(id));
+      return this.ended(record, {
+        exitCode: 137,
+        finishedAt: new Date().toISOString(),
+        error: "mini was killed while it ran",
+      });
     }
     this.forget(id, record?.name);
     // A name whose record was never written can only be found by its target.
@@ -295,8 +395,14 @@ export class Containers {
   async sweepAll(): Promise<string[]> {
     const cleared = await this.sweep();
     for (const id of names(`${this.root}/containers`)) {
-      if (names(this.stateFolder(id)).length > 0) continue;
-      const record = this.#record(id);
+      if (exists(this.stateFolder(id))) continue;
+      let record: ContainerRecord | undefined;
+      try {
+        record = this.#record(id);
+      } catch (error) {
+        if (error instanceof MiniError) continue; // nothing of ours to throw away
+        throw error;
+      }
       if (!record || record.autoRemove) {
         this.forget(id, record?.name);
         cleared.push(id);
@@ -308,10 +414,10 @@ export class Containers {
         });
       }
     }
-    const ids = new Set(names(`${this.root}/containers`));
     for (const name of names(`${this.root}/names`)) {
-      const owner = Deno.readLinkSync(`${this.root}/names/${name}`);
-      if (!ids.has(owner)) this.#dropName(name, owner);
+      // A container's folder is there before its name, and goes before it.
+      const owner = readLink(`${this.root}/names/${name}`);
+      if (owner !== undefined && !exists(this.folder(owner))) this.#dropName(name, owner);
     }
     return cleared;
   }

@@ -67,5 +67,8 @@ export interface RunningState {
   cgroup?: string;
 }
 
+/** Where a container's cgroup is in the host's tree. */
+export const cgroupPath = (id: string) => `/mini/${id}`;
+
 /** What `ps` calls it. */
 export type ContainerStatus = "created" | "running" | "exited";
