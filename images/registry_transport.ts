@@ -40,7 +40,8 @@ export class Transport {
   }
 
   /**
-   * Sends a request and resolves when the answer's head is there. Redirects are not followed.
+   * Sends a request and resolves when the answer's head is there. Redirects are not followed. A piece of the answer's
+   * body is valid until the next one is asked for: registry_body.ts reads it whole.
    *
    * @throws RegistryError when there is no answer; a transient one where another attempt may succeed.
    */
@@ -103,8 +104,10 @@ function createClient(url: URL): Deno.HttpClient {
     ? [systemAuthorities(), ...trusted.authorities].filter((pem) => pem !== "")
     : [];
   // Deno reads the proxy variables by rules of its own when a client is made (loopback through the proxy, names and
-  // passwords dropped). `*` turns that off; ours have been applied above.
-  return withEnvironment({ NO_PROXY: "*", no_proxy: "*" }, () => {
+  // passwords dropped), and NO_PROXY even for a proxy that it is given. Ours have been applied above. (`*` means every
+  // name to it, but no address.)
+  const direct = proxy ? "" : `*,${url.hostname.replace(/^\[|\]$/g, "")}`;
+  return withEnvironment({ NO_PROXY: direct, no_proxy: direct }, () => {
     try {
       return Deno.createHttpClient({
         caCerts,

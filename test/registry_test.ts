@@ -4,16 +4,17 @@ import { digestOf } from "../images/digest.ts";
 import { Store } from "../images/store.ts";
 import { Layout, noise } from "./registry/image.ts";
 import { Lab, MINI, missing } from "./registry/lab.ts";
-import { freePort, type RegistryServer, run, startRegistry } from "./registry/server.ts";
+import { capture, freePort, type RegistryServer, run, startRegistry } from "./registry/server.ts";
+import { isInstalled } from "./mini_command.ts";
 
 const ignore = missing.length > 0;
 if (ignore) console.error(`tests with a real registry are skipped: ${missing.join(", ")} not installed`);
 
 /** A test with a folder and a registry of its own. */
-function test(name: string, body: (lab: Lab, registry: RegistryServer) => Promise<void>): void {
+function test(name: string, body: (lab: Lab, registry: RegistryServer) => Promise<void>, without = false): void {
   Deno.test({
     name,
-    ignore,
+    ignore: ignore || without,
     async fn() {
       await using lab = await Lab.create();
       await using registry = await startRegistry();
@@ -302,6 +303,100 @@ test(
     assertEquals([...Deno.readDirSync(`${store.folder}/layers`)].filter((entry) => entry.name.startsWith(".tmp")), []);
   },
 );
+
+test(
+  "what is behind a proxy is asked for through it, with its name and password, and this machine never",
+  async (lab, registry) => {
+    await (await lab.layout({ layers: [{ a: "b" }] })).push(registry.host, "app:1");
+    const asked: string[] = [];
+    const proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+      asked.push(`${request.headers.get("proxy-authorization")} ${new URL(request.url).host}`);
+      return fetch(`http://${registry.host}${new URL(request.url).pathname}`, {
+        redirect: "manual",
+        headers: { accept: request.headers.get("accept")! },
+      });
+    });
+    try {
+      const address = `http://me:p%40ss@127.0.0.1:${proxy.addr.port}`;
+      const env = { HTTP_PROXY: address, MINI_INSECURE_REGISTRIES: "registry.invalid" };
+      await lab.ok(["pull", "-q", "registry.invalid/app:1"], { env });
+      assertEquals([...new Set(asked)], [`Basic ${btoa("me:p@ss")} registry.invalid`]);
+      assertEquals(asked.length, 3); // manifest, configuration, layer
+      await lab.ok(["pull", "-q", `${registry.host}/app:1`], { env });
+      assertEquals(asked.length, 3);
+      const excluded = { ...env, NO_PROXY: "other,.invalid" };
+      assertStringIncludes(
+        await lab.fails(["pull", "registry.invalid/app:1"], { env: excluded }),
+        "cannot be resolved",
+      );
+      assertStringIncludes(
+        await lab.fails(["pull", "registry.invalid/app:1"], { env: { ...env, HTTP_PROXY: "ftp://x" } }),
+        "HTTP_PROXY is not the address",
+      );
+    } finally {
+      await proxy.shutdown();
+    }
+  },
+);
+
+test("a full disk is told and left as it was", async (lab, registry) => {
+  await (await lab.layout({ layers: [{ small: "x" }, { big: noise(6_000_000, 3) }] })).push(registry.host, "app:1");
+  const root = `${lab.folder}/small`;
+  await Deno.mkdir(root);
+  await run("mount", ["-t", "tmpfs", "-o", "size=8m", "none", root]);
+  try {
+    // The blob fits and its files do not; then not even the blob.
+    for (const filler of [0, 3_000_000]) {
+      await Deno.writeFile(`${root}/filler`, new Uint8Array(filler));
+      const sentence = await lab.fails(["pull", `${registry.host}/app:1`], { root });
+      assertStringIncludes(sentence, `the disk of ${root}/images is full`);
+      const store = new Store(root);
+      assertEquals(store.images.list(), []);
+      store.gc();
+      for (const folder of ["ingest", "layers", "blobs/sha256", "leases"]) {
+        assertEquals([...Deno.readDirSync(`${store.folder}/${folder}`)].map(({ name }) => name), [], folder);
+      }
+    }
+  } finally {
+    await run("umount", [root]);
+  }
+}, Deno.uid() !== 0);
+
+test("on a terminal each layer has one line, which ends as it would elsewhere", async (lab, registry) => {
+  const layout = await lab.layout({ layers: [{ a: noise(2_000_000, 4) }, { c: "d" }] });
+  await layout.push(registry.host, "app:1");
+  const typed = await capture("script", [
+    "-qec",
+    `stty cols 100 rows 30; exec ${MINI} --root ${lab.folder}/root pull ${registry.host}/app:1`,
+    "/dev/null",
+  ], { env: lab.environment({ TERM: "xterm" }) });
+  assertEquals(typed.code, 0, typed.stdout);
+  const screen = shownOf(typed.stdout);
+  const begin = screen.indexOf(`1: Pulling from ${registry.host}/app`);
+  assertEquals(screen.slice(begin + 1, begin + 6), [
+    ...layout.layers.map((digest) => `${digest.slice(7, 19)}: Pull complete`),
+    `Digest: ${layout.digest}`,
+    `Status: Downloaded newer image for ${registry.host}/app:1`,
+    `${registry.host}/app:1`,
+  ]);
+}, !isInstalled("script"));
+
+/** What a terminal shows in the end of what was written to it: knows the few sequences that we use. */
+function shownOf(text: string): string[] {
+  const lines: string[] = [""];
+  let row = 0;
+  // deno-lint-ignore no-control-regex
+  for (const part of text.split(/(\x1b\[\d*[A-Z]|\r?\n)/)) {
+    // deno-lint-ignore no-control-regex
+    const up = /^\x1b\[(\d+)A$/.exec(part);
+    if (up) row -= Number(up[1]);
+    else if (part.endsWith("\n")) row++;
+    else if (part === "\x1b[J") lines.length = row + 1;
+    else if (part !== "" && !part.startsWith("\x1b")) lines[row] = part.replaceAll("\r", "");
+    lines[row] ??= "";
+  }
+  return lines;
+}
 
 /** The registry through a server of ours that sees every request, and passes bodies on in pieces with a pause between. */
 function slowFront({ host }: RegistryServer, see: (path: string, request: Request) => void, pauseMs = 0) {
