@@ -5,4 +5,9 @@
 import type { Providers } from "./complete.ts";
 
 /** By the kind of name that is asked for; a kind without an entry is not offered. */
-export const providers: Providers = {};
+export const providers: Providers = {
+  image: async ({ root }) => {
+    const [{ Store }, { familiar }] = await Promise.all([import("../images/store.ts"), import("../images/names.ts")]);
+    return new Store(root).images.list().flatMap(({ names }) => names.map(familiar));
+  },
+};

@@ -124,7 +124,11 @@ export class Names {
     return this.update((table) => {
       const stored = table.images[manifestDigest]?.stored ?? new Date().toISOString();
       table.images[manifestDigest] = { id, created: config.created ?? "", size, stored };
-      if (full !== undefined) table.names[full] = { manifest: manifestDigest, ...(digest && { digest }) };
+      if (full !== undefined) {
+        const before = table.names[full]?.manifest;
+        table.names[full] = { manifest: manifestDigest, ...(digest && { digest }) };
+        dropOtherForm(table, before, id);
+      }
       return record(table, manifestDigest)!;
     });
   }
@@ -138,7 +142,10 @@ export class Names {
     this.update((table) => {
       if (!table.images[image.manifest]) throw new MiniError(`the image ${source} has just been removed`);
       const full = formatReference(reference);
-      if (table.names[full]?.manifest !== image.manifest) table.names[full] = { manifest: image.manifest };
+      const before = table.names[full]?.manifest;
+      if (before === image.manifest) return;
+      table.names[full] = { manifest: image.manifest };
+      dropOtherForm(table, before, image.id);
     });
   }
 
@@ -232,6 +239,15 @@ function record(table: Table, manifest: string): ImageRecord | undefined {
 
 function records(table: Table): ImageRecord[] {
   return Object.keys(table.images).map((manifest) => record(table, manifest)!);
+}
+
+/**
+ * An image that has just lost its name to another form of itself (the same configuration, with layers compressed in
+ * another way) is not kept: to a person the two are one image, and a line without a name would be a riddle.
+ */
+function dropOtherForm(table: Table, manifest: string | undefined, id: string): void {
+  if (manifest === undefined || table.images[manifest]?.id !== id) return;
+  if (!Object.values(table.names).some((entry) => entry.manifest === manifest)) delete table.images[manifest];
 }
 
 /** `docker.io/library/alpine:latest` with its digest instead of its tag. */

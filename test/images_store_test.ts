@@ -1,8 +1,11 @@
 /** The store through crashes, a full disk, and several processes at once. Needs root. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
+import { gzipSync } from "node:zlib";
 import { digestOf } from "../images/digest.ts";
+import { makeImage, putLeased } from "../images/make_image.ts";
 import { Store } from "../images/store.ts";
+import { MediaType } from "../images/types.ts";
 import {
   addImage,
   type Entry,
@@ -252,6 +255,29 @@ Deno.test({
       assertThrows(() => store.image("missing"), MiniError, "no image missing");
       Deno.writeTextFileSync(`${store.folder}/names.json`, "{");
       assertThrows(() => store.images.list(), MiniError, "is damaged");
+    }),
+});
+
+Deno.test({
+  name: "two forms of one image, compressed in different ways, are one image to a person",
+  ...options,
+  fn: () =>
+    withStore(async (store) => {
+      const layer = layerTar([{ path: "a" }, "a"]), diffID = await digestOf(layer);
+      const plain = await addImage(store, "one:1", [layer]);
+      const { id } = store.image("one:1");
+      using lease = store.lease();
+      const packed = new Uint8Array(gzipSync(layer));
+      const digest = await putLeased(store, lease, packed);
+      const descriptor = { mediaType: MediaType.ociLayerGzip, digest, size: packed.length };
+      const config = store.blobs.read(id, 10_000);
+      const other = await makeImage(store, lease, config, [{ descriptor, diffID }], ["one:2"]);
+      assertEquals(store.images.list().map(({ id }) => id), [id, id]);
+      await makeImage(store, lease, config, [{ descriptor, diffID }], ["one:1"]);
+      assertEquals(store.images.list().map(({ manifest, names }) => [manifest, names.length]), [[other, 2]]);
+      store.images.put("one:3", plain);
+      store.images.tag("one:1", "one:3");
+      assertEquals(store.images.list().map(({ manifest, names }) => [manifest, names.length]), [[other, 3]]);
     }),
 });
 
