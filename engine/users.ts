@@ -1,8 +1,8 @@
 /** Who a container's program runs as: `--user` and the image's USER, looked up in the container's own passwd and group. */
-import { O_NONBLOCK, O_RDONLY, S_IFMT, S_IFREG } from "../ffi/constants.ts";
+import { O_PATH } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
-import { openBelow, readFile } from "../ffi/open.ts";
+import { openBelow, openRegular, readFile } from "../ffi/open.ts";
 
 /** A user as the kernel and the environment want it. */
 export interface ResolvedUser {
@@ -23,22 +23,23 @@ export interface UserFiles {
 const MOST_BYTES = 1 << 20;
 
 function readInRoot(root: number, path: string): string {
-  let fd: number;
+  let place: number;
   try {
-    // Not blocking, because a FIFO there would otherwise wait for a writer for ever.
-    fd = openBelow(root, path, O_RDONLY | O_NONBLOCK);
+    place = openBelow(root, path, O_PATH);
   } catch (error) {
-    if (
-      error instanceof SyscallError && [Errno.ENOENT, Errno.ENOTDIR, Errno.ELOOP, Errno.ENXIO].includes(error.errno)
-    ) return "";
+    if (error instanceof SyscallError && [Errno.ENOENT, Errno.ENOTDIR, Errno.ELOOP].includes(error.errno)) return "";
     throw error;
   }
   try {
-    const { mode } = Deno.statSync(`/proc/self/fd/${fd}`);
-    if (((mode ?? 0) & S_IFMT) !== S_IFREG) return "";
-    return new TextDecoder().decode(readFile(fd, MOST_BYTES));
+    const fd = openRegular(place);
+    if (fd === undefined) return "";
+    try {
+      return new TextDecoder().decode(readFile(fd, MOST_BYTES));
+    } finally {
+      close(fd);
+    }
   } finally {
-    close(fd);
+    close(place);
   }
 }
 

@@ -2,7 +2,15 @@
  * Opening files, by the calls of kernel.ts. Unpacking makes a hundred thousand of them and has faster ones (files.ts), whose
  * library takes longer to load than a container's few calls take.
  */
-import { AT_FDCWD, LOCK_EX, LOCK_NB, O_CLOEXEC, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from "./constants.ts";
+import {
+  AT_FDCWD,
+  LOCK_EX,
+  LOCK_NB,
+  O_CLOEXEC,
+  O_RDONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+} from "./constants.ts";
 import { Errno, SyscallError } from "./errors.ts";
 import { syscall, trySyscall } from "./kernel.ts";
 
@@ -19,6 +27,17 @@ export function open(path: string, flags: number, mode = 0): number {
 export function openBelow(root: number, path: string, flags: number): number {
   const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)]);
   return syscall("openat2", root, path, how, 24);
+}
+
+/**
+ * Opens for reading what a descriptor of O_PATH stands for, if it is a regular file; undefined otherwise. A device of a
+ * hostile image must not even be opened: for some of them (a watchdog, a tape) that is enough to make them act.
+ *
+ * @throws {SyscallError}
+ */
+export function openRegular(fd: number): number | undefined {
+  const path = `/proc/self/fd/${fd}`;
+  return Deno.statSync(path).isFile ? open(path, O_RDONLY) : undefined;
 }
 
 /** Reads a file from its beginning, at most `limit` bytes. @throws {SyscallError} */

@@ -1,8 +1,8 @@
 /** Why a container did not come to be, in one sentence and with Docker's exit status. */
-import { O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY } from "../ffi/constants.ts";
+import { O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { Errno, errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, machine } from "../ffi/kernel.ts";
-import { open, openBelow, readFile } from "../ffi/open.ts";
+import { open, openBelow, openRegular, readFile } from "../ffi/open.ts";
 import type { Operation } from "../ffi/program.ts";
 import type { Failure, Results } from "../ffi/spawn.ts";
 import { components, REFUSED } from "./plan_paths.ts";
@@ -109,7 +109,7 @@ const MACHINES: Record<number, string> = {
   22: "s390x",
 };
 
-/** Opens a program to read it, in the root or in what is mounted there from the host. @throws {SyscallError} */
+/** Opens a program (O_PATH), in the root or in what is mounted there from the host. @throws {SyscallError} */
 function openProgram(root: number, { cwd, mounts }: Inside, path: string): number {
   const names = components(path.startsWith("/") ? path : `${cwd}/${path}`, "a program");
   const isBelow = (place: string[]) => place.length <= names.length && place.every((name, i) => name === names[i]);
@@ -118,13 +118,11 @@ function openProgram(root: number, { cwd, mounts }: Inside, path: string): numbe
     return type === "bind" && source !== undefined && isBelow(place) ? [{ source, depth: place.length }] : [];
   }).reduce((a, b) => b.depth >= a.depth ? b : a, { source: "", depth: -1 });
   const rest = names.slice(Math.max(0, found.depth)).join("/") || ".";
-  // Not blocking: a FIFO would wait for a writer.
-  const flags = O_RDONLY | O_NONBLOCK;
-  if (found.depth < 0) return openBelow(root, rest, flags);
-  if (rest === ".") return open(found.source, flags);
+  if (found.depth < 0) return openBelow(root, rest, O_PATH);
+  if (rest === ".") return open(found.source, O_PATH);
   const folder = open(found.source, O_PATH | O_DIRECTORY);
   try {
-    return openBelow(folder, rest, flags);
+    return openBelow(folder, rest, O_PATH);
   } finally {
     close(folder);
   }
@@ -132,23 +130,26 @@ function openProgram(root: number, { cwd, mounts }: Inside, path: string): numbe
 
 /** What is wrong with the file at `path`; undefined if there is none. */
 function inspect(root: number, inside: Inside, path: string, errno: number): string | undefined {
-  let fd: number;
+  let place: number, fd: number | undefined;
   try {
-    fd = openProgram(root, inside, path);
+    place = openProgram(root, inside, path);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     if (NOT_HERE.includes(error.errno)) return undefined;
     return `${errnoMeaning(errno)} (${errnoName(errno)})`;
   }
   try {
-    const info = Deno.statSync(`/proc/self/fd/${fd}`);
+    const info = Deno.statSync(`/proc/self/fd/${place}`);
     if (info.isDirectory) return "it is a folder, not a program";
+    if (!info.isFile) return "it is no regular file";
     if (errno === Errno.EACCES && ((info.mode ?? 0) & 0o111) === 0) {
       return `it has no execute permission ('chmod +x' where the file comes from)`;
     }
-    return inspectContent(fd, root, errno);
+    fd = openRegular(place);
+    return fd === undefined ? undefined : inspectContent(fd, root, errno);
   } finally {
-    close(fd);
+    if (fd !== undefined) close(fd);
+    close(place);
   }
 }
 
