@@ -82,6 +82,16 @@ Deno.test("the program gets exactly the user's arguments", async () => {
   }
 });
 
+Deno.test("on a terminal nothing is said but what the program says", async () => {
+  const { stdout } = await new Deno.Command("script", {
+    args: ["--quiet", "--return", "--command", `${file} one`, "/dev/null"],
+    stdin: "null",
+  }).output();
+  // util-linux's script sends an end of input, which the terminal may echo.
+  const lines = new TextDecoder().decode(stdout).replace(/^(\^D\x08\x08|\0)+/, "").trim().split("\r\n");
+  assertEquals([lines.length, JSON.parse(lines[0]!.replace(/\0+$/, "")).args], [1, ["one"]]);
+});
+
 Deno.test("arguments may be long and many", async () => {
   const args = ["x".repeat(100_000), ...Array.from({ length: 20_000 }, (_, i) => `argument ${i}`)];
   assertEquals((await probe(file, { args })).args, args);

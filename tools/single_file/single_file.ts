@@ -31,6 +31,8 @@ const DENO_ENV = [
   // A folder that cannot be made: nothing is cached in the user's home, and nothing that others could write is read.
   "DENO_DIR=/dev/null",
   "DENO_NO_UPDATE_CHECK=1",
+  // On a terminal Deno would say each time that it cannot cache anything there.
+  "DENO_LOG=error,deno::cache::cache_db=off",
   // Deno puts a program named `node` into PATH where there is none; what we start must not find it.
   "DENO_DISABLE_NODE_SHIM=1",
 ];
