@@ -53,16 +53,12 @@ export class PushTarget {
   async blob(blob: PushBlob): Promise<BlobOutcome> {
     let upload: Upload | undefined;
     return await retry(async () => {
+      if (upload !== undefined && (upload.isLost || !await this.#resume(upload, blob))) upload = undefined;
       if (upload === undefined) {
         if (await this.#exists(blob)) return { type: "exists" };
         const begun = await this.#begin(blob);
         if ("type" in begun) return begun;
         upload = begun;
-      } else if (!await this.#resume(upload, blob)) {
-        upload = undefined; // the registry has forgotten it
-        throw new RegistryError(`cannot ${this.#doing}: ${this.#endpoint.name} has lost the upload`, {
-          transient: true,
-        });
       }
       await this.#upload(upload, blob);
       return { type: "uploaded" };
@@ -127,7 +123,7 @@ export class PushTarget {
       }
       if (response.status === 202) {
         await response.body?.cancel();
-        return { location: this.#location(response), offset: 0 };
+        return { location: this.#location(response), offset: 0, isLost: false };
       }
       // A source that we may not read, or that is gone, is no reason to give up: the next one, or an upload.
       if (from === undefined) throw await this.#error(response);
@@ -145,7 +141,7 @@ export class PushTarget {
     // `0-0` is what an upload of nothing, and one of a single byte, look like.
     upload.offset = end === undefined || end === "0" ? 0 : Number(end) + 1;
     if (end === "0") return false;
-    if (response.headers.has("location")) upload.location = this.#location(response);
+    if (response.headers.has("location")) upload.location = this.#location(response, upload.location);
     report(upload.offset);
     return true;
   }
@@ -165,7 +161,7 @@ export class PushTarget {
         signal,
       });
       if (response.status !== 202 && response.status !== 204) {
-        if (response.status !== 401) throw await this.#error(response);
+        if (response.status !== 401) throw await this.#uploadError(upload, response);
         // The token ran out during the upload; the next attempt begins with a new one.
         await response.body?.cancel();
         throw new RegistryError(`cannot ${this.#doing}: ${this.#endpoint.name} denies access`, {
@@ -174,20 +170,30 @@ export class PushTarget {
         });
       }
       await response.body?.cancel();
-      upload.location = this.#location(response);
+      upload.location = this.#location(response, upload.location);
       upload.offset = size;
     }
     const end = new URL(upload.location);
     end.searchParams.set("digest", digest);
     const response = await this.#request({ method: "PUT", path: end, headers: type, body, signal });
-    if (response.status !== 201 && response.status !== 204) throw await this.#error(response);
+    if (response.status !== 201 && response.status !== 204) throw await this.#uploadError(upload, response);
     await response.body?.cancel();
     report(size);
   }
 
-  #location(response: Response): URL {
+  /** What an upload was refused with; one that the registry no longer knows is begun anew. */
+  async #uploadError(upload: Upload, response: Response): Promise<RegistryError> {
+    if (response.status !== 404) return await this.#error(response);
+    await response.body?.cancel();
+    upload.isLost = true;
+    const { name } = this.#endpoint;
+    return new RegistryError(`cannot ${this.#doing}: ${name} has lost the upload`, { status: 404, transient: true });
+  }
+
+  /** Where an answer says that an upload goes on; it may be relative to where the question was asked. */
+  #location(response: Response, asked?: URL): URL {
     const text = response.headers.get("location");
-    const base = this.#client.base(this.#endpoint);
+    const base = asked ?? this.#client.base(this.#endpoint);
     if (text === null || !URL.canParse(text, base)) {
       throw new RegistryError(`cannot ${this.#doing}: ${this.#endpoint.name} names no place for the upload`);
     }
@@ -214,6 +220,8 @@ interface Upload {
   location: URL;
   /** Bytes that the registry has. */
   offset: number;
+  /** The registry does not know it any more. */
+  isLost: boolean;
 }
 
 /** Passes bytes on and says how many they were. */
