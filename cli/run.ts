@@ -14,6 +14,7 @@ import {
   readUlimit,
   readVolume,
 } from "../engine/options.ts";
+import { explainHost } from "../engine/host_error.ts";
 import { run, type RunOptions, type RunSource } from "../engine/run.ts";
 import { checkHostname, checkName } from "../engine/names.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
@@ -26,7 +27,9 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo");
   // Everything that can be wrong in the words themselves is said before anything is fetched or made.
   const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
-  const source = await findSource(flags, args, globals.root);
+  const source = await findSource(flags, args, globals.root).catch((error) => {
+    throw explainHost(error, globals);
+  });
   const containers = new Containers(globals.root, globals.state);
   return await run(containers, source, options, (note) => write(`mini: note: ${note}\n`, Deno.stderr));
 }

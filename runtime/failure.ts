@@ -51,6 +51,9 @@ function hintFor({ call, args }: Operation, errno: number): string | undefined {
     return "it is above mini's own hard limit ('ulimit -H'), and mini lacks CAP_SYS_RESOURCE to raise that";
   }
   if (call === "prlimit64" && errno === Errno.EINVAL) return "the first limit may not be above the second";
+  if (call === "unshare" && (errno === Errno.ENOSPC || errno === Errno.EUSERS)) {
+    return "the limit on namespaces is reached: see /proc/sys/user/max_*_namespaces and 'lsns'";
+  }
   if (errno === Errno.ENOSYS) return "mini needs Linux 5.12 or later";
   if (errno === Errno.ENOSPC || errno === Errno.EDQUOT) return "make room on that file system, or move it with --root";
   if (errno === Errno.EPERM || errno === Errno.EACCES) return "a security module or a filter around mini may forbid it";
