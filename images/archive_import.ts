@@ -1,14 +1,16 @@
 /** A root file system in a tar archive becomes an image of one layer. */
+import { AT_FDCWD, O_CREAT, O_EXCL, O_WRONLY } from "../ffi/constants.ts";
+import { closeFd, openat, writeAll } from "../ffi/files.ts";
 import { applyChange } from "./change.ts";
 import { createHasher } from "./digest.ts";
 import { examineFile, layerMediaType, makeImage } from "./make_image.ts";
+import { explainFullDisk } from "./file_lock.ts";
 import { hostPlatform } from "./platform.ts";
 import { removeTree } from "./remove_tree.ts";
 import type { Store } from "./store.ts";
 import type { ContainerConfig, Platform } from "./types.ts";
 import { inflate } from "./unpack_inflate.ts";
 import { makeTemporary } from "./unpack_layer.ts";
-import { closeFd } from "../ffi/files.ts";
 
 export interface ImportOptions {
   /** The image's name. */
@@ -67,14 +69,20 @@ export async function importImage(
 
 /** Writes the bytes to a file as they come, and computes the digest of what they are when inflated. */
 async function spool(source: AsyncIterable<Uint8Array>, path: string): Promise<string> {
-  using file = Deno.openSync(path, { write: true, createNew: true });
+  const file = openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
   const hasher = await createHasher();
   const written = async function* () {
     for await (const chunk of source) {
-      for (let at = 0; at < chunk.length;) at += file.writeSync(chunk.subarray(at));
+      writeAll(file, chunk);
       yield chunk;
     }
   };
-  await inflate(written(), (bytes) => hasher.update(bytes), "the archive");
+  try {
+    await inflate(written(), (bytes) => hasher.update(bytes), "the archive");
+  } catch (error) {
+    throw explainFullDisk(error, path);
+  } finally {
+    closeFd(file);
+  }
   return hasher.digest();
 }

@@ -2,6 +2,7 @@
 import { O_CREAT, O_EXCL, O_WRONLY } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { closeFd, openat, writeAll } from "../ffi/files.ts";
+import { explainFullDisk } from "./file_lock.ts";
 import { removeTree } from "./remove_tree.ts";
 import type { Store } from "./store.ts";
 import { type TarEntry, TarReader, type TarSink } from "./tar.ts";
@@ -60,7 +61,7 @@ export async function spoolArchive(
     reader.end();
   } catch (error) {
     dispose();
-    throw error;
+    throw explainFullDisk(error, path);
   } finally {
     spool.close();
   }

@@ -44,12 +44,8 @@ export class Blobs {
 
   /** The content as a stream. @throws {MiniError} if it is not here. */
   open(digest: string): ReadableStream<Uint8Array> {
-    try {
-      return readFile(this.path(digest));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      throw new MiniError(`the image store has no ${digest}; pull the image again`);
-    }
+    if (!this.has(digest)) throw new MiniError(`the image store has no ${digest}; pull the image again`);
+    return readFile(this.path(digest));
   }
 
   /** Stores a small document and returns its digest. */
@@ -194,11 +190,12 @@ export class Ingest {
   }
 }
 
-/** A file's content in pieces of up to 256 kB. */
+/** A file's content in pieces of up to 256 kB; opened when the first is asked for. */
 function readFile(path: string): ReadableStream<Uint8Array> {
-  const file = Deno.openSync(path);
+  let file: Deno.FsFile | undefined;
   return new ReadableStream({
     async pull(controller) {
+      file ??= Deno.openSync(path);
       try {
         const buffer = new Uint8Array(256 * 1024);
         const count = await file.read(buffer);
@@ -213,6 +210,6 @@ function readFile(path: string): ReadableStream<Uint8Array> {
         throw error;
       }
     },
-    cancel: () => file.close(),
-  }, { highWaterMark: 1 });
+    cancel: () => file?.close(),
+  }, { highWaterMark: 0 });
 }

@@ -1,6 +1,6 @@
 /** Locks on files that may be removed by whoever holds them: the lock counts only if the name still leads to the file. */
 import { AT_FDCWD, LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR } from "../ffi/constants.ts";
-import { Errno, SyscallError } from "../ffi/errors.ts";
+import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { tryStatAt } from "../ffi/file_info.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 
@@ -54,6 +54,17 @@ export function fsyncFolder(path: string): void {
   }
 }
 
+/**
+ * Makes what Deno throws when a disk is full into a sentence; everything else stays as it is.
+ *
+ * @param path what could not be written
+ */
+export function explainFullDisk(error: unknown, path: string): unknown {
+  const code = error instanceof SyscallError ? error.errno : (error as { code?: string } | null)?.code;
+  const isFull = [Errno.ENOSPC, Errno.EDQUOT, "ENOSPC", "EDQUOT"].includes(code as number | string);
+  return isFull ? new MiniError(`the disk is full: ${path} cannot be written`, undefined, { cause: error }) : error;
+}
+
 /** Replaces a small file so that after a crash there is either the old or the new one: write, fsync, rename, fsync. */
 export function writeFileAtomically(path: string, text: string): void {
   const temporary = `${path}.tmp-${crypto.randomUUID()}`;
@@ -73,7 +84,7 @@ export function writeFileAtomically(path: string, text: string): void {
     } catch {
       // It was never made, or has been renamed; the failure that matters is the first one.
     }
-    throw error;
+    throw explainFullDisk(error, path);
   }
   fsyncFolder(path.slice(0, path.lastIndexOf("/")));
 }

@@ -335,3 +335,36 @@ Deno.test({
       await fail(bash, "tar -C old -c . | mini load", "lacks");
     }),
 });
+
+Deno.test({
+  name: "a full disk at any stage of import, load, tag and save is told in one sentence, and nothing half-made stays",
+  ...options,
+  fn: () =>
+    withMini(async (bash, store, folder) => {
+      await addImage(store, "full:1", [one, two]);
+      await succeed(bash, "mini save -o full.tar full:1");
+      Deno.writeFileSync(`${folder}/one.tar`, one);
+      let failures = 0;
+      for (const size of [100, 400, 1_000, 1_600, 1_800, 2_500, 3_100, 3_400, 4_000, 6_000]) {
+        for (const line of ["mini import one.tar x:1", "mini load -i full.tar", "mini load < full.tar"]) {
+          // In a mount namespace of its own, on a small disk. What is left is shown after the garbage collection.
+          const inside =
+            `mount -t tmpfs -o size=${size}k tmpfs $MINI_ROOT && { ${line}; echo status $?; mini images -q > /dev/null || exit 3
+            mini image prune -f > /dev/null || exit 4; cd $MINI_ROOT/images && find ingest leases layers blobs -type f -o -name '.tmp*' | wc -l; }`;
+          const { status, stdout, stderr } = await bash(`mkdir -p $MINI_ROOT; unshare -m bash -c '${inside}'`);
+          assertEquals(status, 0, `${size} ${line}: ${stderr}`);
+          if (stdout.includes("status 0")) continue;
+          failures++;
+          assertMatch(stderr, /^mini: [^\n]*(disk|space)[^\n]*[^.\n]\n$/, `${size} ${line}`);
+          assert(!stderr.includes("defect"), stderr);
+          assertEquals(stdout, "status 1\n0\n", `${size} ${line}`);
+        }
+      }
+      assert(failures >= 12, `only ${failures} ran into the end of the disk`);
+      const save = await bash(
+        `mkdir small; unshare -m sh -c 'mount -t tmpfs -o size=500k tmpfs small && mini save -o small/x.tar full:1; ls -A small'`,
+      );
+      assertMatch(save.stderr, /^mini: small\/x\.tar cannot be written: No space left on device\n$/);
+      assertEquals(save.stdout, "");
+    }),
+});
