@@ -26,7 +26,7 @@ export interface Inside {
  * @param inside to look at the program there; without it the message says less.
  */
 export function containerError(failure: Failure, results: Results, inside?: Inside): MiniError {
-  const { operation, index, errno } = failure;
+  const { operation, index, errno } = rootCause(failure, results);
   if (operation.call === "execve") return execError(results, inside);
   if (operation.why.startsWith(REFUSED)) return new MiniError(operation.why.slice(REFUSED.length), OURS);
   const what = operation.on ? `${operation.call} ${operation.on}` : operation.call;
@@ -36,6 +36,19 @@ export function containerError(failure: Failure, results: Results, inside?: Insi
     `${what}: ${errnoMeaning(errno)} (${errnoName(errno)}; ${place})${hint ? `; ${hint}` : ""}`,
     OURS,
   );
+}
+
+/** A place that is not there after it was to be made: why it could not be made is what matters. */
+function rootCause(failure: Failure, results: Results): Failure {
+  if (failure.operation.call !== "openat2" || failure.errno !== Errno.ENOENT) return failure;
+  let cause = failure;
+  for (let index = failure.index - 1;; index--) {
+    const operation = results.program[index];
+    const makes = operation?.call === "mkdirat" || operation?.call === "mknodat";
+    if (!operation || !makes && operation.call !== "openat2") return cause;
+    const errno = -(results.at(index) ?? 0);
+    if (makes && errno > 0 && errno !== Errno.EEXIST) cause = { operation, index, errno };
+  }
 }
 
 /** What a person can do about the failures that are the host's, not the container's. */
