@@ -85,6 +85,7 @@ export const SYSCALL_NUMBERS = {
   listmount: [458, 458], lsm_get_self_attr: [459, 459], lsm_set_self_attr: [460, 460], lsm_list_modules: [461, 461],
   mseal: [462, 462], setxattrat: [463, 463], getxattrat: [464, 464], listxattrat: [465, 465],
   removexattrat: [466, 466], open_tree_attr: [467, 467], file_getattr: [468, 468], file_setattr: [469, 469],
+  listns: [470, 470], rseq_slice_yield: [471, 471], uretprobe: [335, -1], uprobe: [336, -1],
 
 } as const satisfies Record<string, readonly [number, number]>;
 

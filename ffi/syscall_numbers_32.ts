@@ -1,0 +1,156 @@
+/**
+ * System call numbers of the 32-bit programs that a 64-bit kernel runs: i386 and x32 on x86-64, 32-bit Arm on aarch64.
+ * Written as the kernel's tables, name by name in the order of the numbers; `-3` stands for three numbers without a call.
+ */
+import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
+
+/** i386: arch/x86/entry/syscalls/syscall_32.tbl. */
+const X86 =
+  "restart_syscall exit fork read write open close waitpid creat link unlink execve chdir time mknod chmod lchown " +
+  "break oldstat lseek getpid mount umount setuid getuid stime ptrace alarm oldfstat pause utime stty gtty access " +
+  "nice ftime sync kill rename mkdir rmdir dup pipe times prof brk setgid getgid signal geteuid getegid acct " +
+  "umount2 lock ioctl fcntl mpx setpgid ulimit oldolduname umask chroot ustat dup2 getppid getpgrp setsid sigaction " +
+  "sgetmask ssetmask setreuid setregid sigsuspend sigpending sethostname setrlimit getrlimit getrusage gettimeofday " +
+  "settimeofday getgroups setgroups select symlink oldlstat readlink uselib swapon reboot readdir mmap munmap " +
+  "truncate ftruncate fchmod fchown getpriority setpriority profil statfs fstatfs ioperm socketcall syslog " +
+  "setitimer getitimer stat lstat fstat olduname iopl vhangup idle vm86old wait4 swapoff sysinfo ipc fsync " +
+  "sigreturn clone setdomainname uname modify_ldt adjtimex mprotect sigprocmask create_module init_module " +
+  "delete_module get_kernel_syms quotactl getpgid fchdir bdflush sysfs personality afs_syscall setfsuid setfsgid " +
+  "_llseek getdents _newselect flock msync readv writev getsid fdatasync _sysctl mlock munlock mlockall munlockall " +
+  "sched_setparam sched_getparam sched_setscheduler sched_getscheduler sched_yield sched_get_priority_max " +
+  "sched_get_priority_min sched_rr_get_interval nanosleep mremap setresuid getresuid vm86 query_module poll " +
+  "nfsservctl setresgid getresgid prctl rt_sigreturn rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait " +
+  "rt_sigqueueinfo rt_sigsuspend pread64 pwrite64 chown getcwd capget capset sigaltstack sendfile getpmsg putpmsg " +
+  "vfork ugetrlimit mmap2 truncate64 ftruncate64 stat64 lstat64 fstat64 lchown32 getuid32 getgid32 geteuid32 " +
+  "getegid32 setreuid32 setregid32 getgroups32 setgroups32 fchown32 setresuid32 getresuid32 setresgid32 getresgid32 " +
+  "chown32 setuid32 setgid32 setfsuid32 setfsgid32 pivot_root mincore madvise getdents64 fcntl64 -2 gettid " +
+  "readahead setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr removexattr " +
+  "lremovexattr fremovexattr tkill sendfile64 futex sched_setaffinity sched_getaffinity set_thread_area " +
+  "get_thread_area io_setup io_destroy io_getevents io_submit io_cancel fadvise64 -1 exit_group lookup_dcookie " +
+  "epoll_create epoll_ctl epoll_wait remap_file_pages set_tid_address timer_create timer_settime timer_gettime " +
+  "timer_getoverrun timer_delete clock_settime clock_gettime clock_getres clock_nanosleep statfs64 fstatfs64 tgkill " +
+  "utimes fadvise64_64 vserver mbind get_mempolicy set_mempolicy mq_open mq_unlink mq_timedsend mq_timedreceive " +
+  "mq_notify mq_getsetattr kexec_load waitid -1 add_key request_key keyctl ioprio_set ioprio_get inotify_init " +
+  "inotify_add_watch inotify_rm_watch migrate_pages openat mkdirat mknodat fchownat futimesat fstatat64 unlinkat " +
+  "renameat linkat symlinkat readlinkat fchmodat faccessat pselect6 ppoll unshare set_robust_list get_robust_list " +
+  "splice sync_file_range tee vmsplice move_pages getcpu epoll_pwait utimensat signalfd timerfd_create eventfd " +
+  "fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 inotify_init1 preadv " +
+  "pwritev rt_tgsigqueueinfo perf_event_open recvmmsg fanotify_init fanotify_mark prlimit64 name_to_handle_at " +
+  "open_by_handle_at clock_adjtime syncfs sendmmsg setns process_vm_readv process_vm_writev kcmp finit_module " +
+  "sched_setattr sched_getattr renameat2 seccomp getrandom memfd_create bpf execveat socket socketpair bind connect " +
+  "listen accept4 getsockopt setsockopt getsockname getpeername sendto sendmsg recvfrom recvmsg shutdown " +
+  "userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc pkey_free statx " +
+  "arch_prctl io_pgetevents rseq -6 semget semctl shmget shmctl shmat shmdt msgget msgsnd msgrcv msgctl " +
+  "clock_gettime64 clock_settime64 clock_adjtime64 clock_getres_time64 clock_nanosleep_time64 timer_gettime64 " +
+  "timer_settime64 timerfd_gettime64 timerfd_settime64 utimensat_time64 pselect6_time64 ppoll_time64 -1 " +
+  "io_pgetevents_time64 recvmmsg_time64 mq_timedsend_time64 mq_timedreceive_time64 semtimedop_time64 " +
+  "rt_sigtimedwait_time64 futex_time64 sched_rr_get_interval_time64 pidfd_send_signal io_uring_setup io_uring_enter " +
+  "io_uring_register open_tree move_mount fsopen fsconfig fsmount fspick pidfd_open clone3 close_range openat2 " +
+  "pidfd_getfd faccessat2 process_madvise epoll_pwait2 mount_setattr quotactl_fd landlock_create_ruleset " +
+  "landlock_add_rule landlock_restrict_self memfd_secret process_mrelease futex_waitv set_mempolicy_home_node " +
+  "cachestat fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount lsm_get_self_attr " +
+  "lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat open_tree_attr " +
+  "file_getattr file_setattr listns rseq_slice_yield";
+
+/** 32-bit Arm (EABI): arch/arm/tools/syscall.tbl. */
+const ARM =
+  "restart_syscall exit fork read write open close -1 creat link unlink execve chdir -1 mknod chmod lchown -2 lseek " +
+  "getpid mount -1 setuid getuid -1 ptrace -2 pause -3 access nice -1 sync kill rename mkdir rmdir dup pipe times " +
+  "-1 brk setgid getgid -1 geteuid getegid acct umount2 -1 ioctl fcntl -1 setpgid -2 umask chroot ustat dup2 " +
+  "getppid getpgrp setsid sigaction -2 setreuid setregid sigsuspend sigpending sethostname setrlimit -1 getrusage " +
+  "gettimeofday settimeofday getgroups setgroups -1 symlink -1 readlink uselib swapon reboot -2 munmap truncate " +
+  "ftruncate fchmod fchown getpriority setpriority -1 statfs fstatfs -2 syslog setitimer getitimer stat lstat fstat " +
+  "-2 vhangup -2 wait4 swapoff sysinfo -1 fsync sigreturn clone setdomainname uname -1 adjtimex mprotect " +
+  "sigprocmask -1 init_module delete_module -1 quotactl getpgid fchdir bdflush sysfs personality -1 setfsuid " +
+  "setfsgid _llseek getdents _newselect flock msync readv writev getsid fdatasync _sysctl mlock munlock mlockall " +
+  "munlockall sched_setparam sched_getparam sched_setscheduler sched_getscheduler sched_yield " +
+  "sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep mremap setresuid getresuid -2 poll " +
+  "nfsservctl setresgid getresgid prctl rt_sigreturn rt_sigaction rt_sigprocmask rt_sigpending rt_sigtimedwait " +
+  "rt_sigqueueinfo rt_sigsuspend pread64 pwrite64 chown getcwd capget capset sigaltstack sendfile -2 vfork " +
+  "ugetrlimit mmap2 truncate64 ftruncate64 stat64 lstat64 fstat64 lchown32 getuid32 getgid32 geteuid32 getegid32 " +
+  "setreuid32 setregid32 getgroups32 setgroups32 fchown32 setresuid32 getresuid32 setresgid32 getresgid32 chown32 " +
+  "setuid32 setgid32 setfsuid32 setfsgid32 getdents64 pivot_root mincore madvise fcntl64 -2 gettid readahead " +
+  "setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr removexattr " +
+  "lremovexattr fremovexattr tkill sendfile64 futex sched_setaffinity sched_getaffinity io_setup io_destroy " +
+  "io_getevents io_submit io_cancel exit_group lookup_dcookie epoll_create epoll_ctl epoll_wait remap_file_pages -2 " +
+  "set_tid_address timer_create timer_settime timer_gettime timer_getoverrun timer_delete clock_settime " +
+  "clock_gettime clock_getres clock_nanosleep statfs64 fstatfs64 tgkill utimes arm_fadvise64_64 pciconfig_iobase " +
+  "pciconfig_read pciconfig_write mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr waitid " +
+  "socket bind connect listen accept getsockname getpeername socketpair send sendto recv recvfrom shutdown " +
+  "setsockopt getsockopt sendmsg recvmsg semop semget semctl msgsnd msgrcv msgget msgctl shmat shmdt shmget shmctl " +
+  "add_key request_key keyctl semtimedop vserver ioprio_set ioprio_get inotify_init inotify_add_watch " +
+  "inotify_rm_watch mbind get_mempolicy set_mempolicy openat mkdirat mknodat fchownat futimesat fstatat64 unlinkat " +
+  "renameat linkat symlinkat readlinkat fchmodat faccessat pselect6 ppoll unshare set_robust_list get_robust_list " +
+  "splice arm_sync_file_range tee vmsplice move_pages getcpu epoll_pwait kexec_load utimensat signalfd " +
+  "timerfd_create eventfd fallocate timerfd_settime timerfd_gettime signalfd4 eventfd2 epoll_create1 dup3 pipe2 " +
+  "inotify_init1 preadv pwritev rt_tgsigqueueinfo perf_event_open recvmmsg accept4 fanotify_init fanotify_mark " +
+  "prlimit64 name_to_handle_at open_by_handle_at clock_adjtime syncfs sendmmsg setns process_vm_readv " +
+  "process_vm_writev kcmp finit_module sched_setattr sched_getattr renameat2 seccomp getrandom memfd_create bpf " +
+  "execveat userfaultfd membarrier mlock2 copy_file_range preadv2 pwritev2 pkey_mprotect pkey_alloc pkey_free statx " +
+  "rseq io_pgetevents migrate_pages kexec_file_load -1 clock_gettime64 clock_settime64 clock_adjtime64 " +
+  "clock_getres_time64 clock_nanosleep_time64 timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64 " +
+  "utimensat_time64 pselect6_time64 ppoll_time64 -1 io_pgetevents_time64 recvmmsg_time64 mq_timedsend_time64 " +
+  "mq_timedreceive_time64 semtimedop_time64 rt_sigtimedwait_time64 futex_time64 sched_rr_get_interval_time64 " +
+  "pidfd_send_signal io_uring_setup io_uring_enter io_uring_register open_tree move_mount fsopen fsconfig fsmount " +
+  "fspick pidfd_open clone3 close_range openat2 pidfd_getfd faccessat2 process_madvise epoll_pwait2 mount_setattr " +
+  "quotactl_fd landlock_create_ruleset landlock_add_rule landlock_restrict_self -1 process_mrelease futex_waitv " +
+  "set_mempolicy_home_node cachestat fchmodat2 map_shadow_stack futex_wake futex_wait futex_requeue statmount " +
+  "listmount lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat " +
+  "removexattrat open_tree_attr file_getattr file_setattr listns rseq_slice_yield";
+
+/** Calls of 32-bit Arm with numbers of their own, far above the others: arch/arm/include/uapi/asm/unistd.h. */
+const ARM_PRIVATE = {
+  breakpoint: 0xf0001,
+  cacheflush: 0xf0002,
+  usr26: 0xf0003,
+  usr32: 0xf0004,
+  set_tls: 0xf0005,
+  get_tls: 0xf0006,
+};
+
+/** In the number of a call that an x32 program makes, arch/x86/include/uapi/asm/unistd.h. */
+export const X32_SYSCALL_BIT = 0x40000000;
+
+/** What x32 numbers from 512 on, because its structures differ from x86-64's: arch/x86/entry/syscalls/syscall_64.tbl. */
+const X32_FROM_512 =
+  "rt_sigaction rt_sigreturn ioctl readv writev recvfrom sendmsg recvmsg execve ptrace rt_sigpending rt_sigtimedwait " +
+  "rt_sigqueueinfo sigaltstack timer_create mq_notify kexec_load waitid set_robust_list get_robust_list vmsplice " +
+  "move_pages preadv pwritev rt_tgsigqueueinfo recvmmsg sendmmsg process_vm_readv process_vm_writev setsockopt " +
+  "getsockopt io_setup io_submit execveat preadv2 pwritev2";
+
+/** Calls of x86-64 that x32 has not. */
+const NOT_X32 =
+  "uselib _sysctl create_module get_kernel_syms query_module nfsservctl set_thread_area get_thread_area " +
+  "epoll_ctl_old epoll_wait_old vserver";
+
+function numbered(names: string): Map<string, number> {
+  const numbers = new Map<string, number>();
+  let next = 0;
+  for (const name of names.split(" ")) {
+    if (name.startsWith("-")) next += Number(name.slice(1));
+    else numbers.set(name, next++);
+  }
+  return numbers;
+}
+
+/** The numbers of i386 by name. */
+export const x86Numbers = (): ReadonlyMap<string, number> => numbered(X86);
+
+/** The numbers of 32-bit Arm (EABI) by name. */
+export function armNumbers(): ReadonlyMap<string, number> {
+  const numbers = numbered(ARM);
+  for (const [name, number] of Object.entries(ARM_PRIVATE)) numbers.set(name, number);
+  // One call under two names.
+  numbers.set("sync_file_range2", numbers.get("arm_sync_file_range")!);
+  return numbers;
+}
+
+/** The numbers of x32 by name, with X32_SYSCALL_BIT in them. */
+export function x32Numbers(): ReadonlyMap<string, number> {
+  const numbers = new Map<string, number>(), without = new Set(NOT_X32.split(" "));
+  for (const [name, [number]] of Object.entries(SYSCALL_NUMBERS)) {
+    if (number >= 0 && !without.has(name)) numbers.set(name, X32_SYSCALL_BIT + number);
+  }
+  X32_FROM_512.split(" ").forEach((name, i) => numbers.set(name, X32_SYSCALL_BIT + 512 + i));
+  return numbers;
+}
