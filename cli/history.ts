@@ -5,8 +5,9 @@ import { shortId } from "../images/digest.ts";
 import { imageHistory } from "../images/history.ts";
 import { Store } from "../images/store.ts";
 import type { Invocation } from "./command.ts";
+import { createdSince } from "./created.ts";
 import { formatList, type Row } from "./format.ts";
-import { ago, humanSize } from "./human.ts";
+import { humanSize } from "./human.ts";
 import { write } from "./output.ts";
 
 const HEADINGS = {
@@ -34,7 +35,7 @@ export default function history({ flags, args, globals }: Invocation): number {
     const step = createdBy.replaceAll("\t", " ");
     return {
       ID: id(image),
-      CreatedSince: created === "" ? "N/A" : isForPeople ? ago(new Date(created)) : created,
+      CreatedSince: isForPeople ? createdSince(created) : created || "N/A",
       CreatedAt: created,
       CreatedBy: isWhole || [...step].length <= WIDTH ? step : [...step].slice(0, WIDTH - 1).join("") + "…",
       Size: isForPeople ? humanSize(size) : String(size),

@@ -4,9 +4,10 @@ import { imageLines, referenceMatches } from "../engine/images.ts";
 import { shortId } from "../images/digest.ts";
 import { parseReference } from "../images/reference.ts";
 import type { Invocation } from "./command.ts";
+import { createdSince } from "./created.ts";
 import { parseFilters } from "./filter.ts";
 import { formatList, type Row } from "./format.ts";
-import { ago, humanSize } from "./human.ts";
+import { humanSize } from "./human.ts";
 import { imageMatchers } from "./images_filters.ts";
 import { write } from "./output.ts";
 
@@ -44,7 +45,7 @@ export default function images({ flags, args, globals }: Invocation): number {
     Repository: repository,
     Tag: tag,
     Digest: digest,
-    CreatedSince: image.created === "" ? "N/A" : ago(new Date(image.created)),
+    CreatedSince: createdSince(image.created),
     CreatedAt: image.created === "" ? "N/A" : image.created,
     Size: humanSize(image.size),
     Containers: String(containers),

@@ -24,7 +24,8 @@ export function imageMatchers(root: string): Record<string, Matcher<ImageLine>> 
 /** Those that `mini image prune` knows. */
 export const pruneMatchers: Record<string, Matcher<ImageLine>> = {
   label: ({ labels }, value) => labelMatches(labels, value),
-  until: ({ image }, value) => new Date(image.created || 0).getTime() < timeOf(value),
+  // What does not say when it was made counts as old.
+  until: ({ image }, value) => !(new Date(image.created).getTime() >= timeOf(value)),
 };
 
 /** A time as `until` takes it: `2026-01-31`, `2026-01-31T12:00:00`, seconds since 1970, or how long ago: `24h`. */

@@ -317,3 +317,58 @@ Deno.test({
       assertNothingLeft(store);
     }),
 });
+
+/** A generator that gives the same numbers in every run (mulberry32). */
+function random(seed: number): (below: number) => number {
+  return (below) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 4294967296 * below);
+  };
+}
+
+Deno.test({
+  name: "whatever entries come in whatever order, nothing outside changes and nothing stays of what is refused",
+  ...options,
+  fn: async () => {
+    const next = random(Number(Deno.env.get("MINI_FUZZ_SEED") ?? 7));
+    const until = performance.now() + Number(Deno.env.get("MINI_FUZZ_SECONDS") ?? 3) * 1000;
+    const types = ["file", "directory", "symlink", "hardlink", "fifo", "char", "file", "directory", "symlink"] as const;
+    let rounds = 0, whole = 0;
+    while (performance.now() < until) {
+      const result = await attack((outside) => {
+        const parts = ["a", "b", "c", "victim", "folder", ".wh.a", ".wh..wh..opq", ".", "..", "", ".wh.b"];
+        const part = () => parts[next(next(4) === 0 ? parts.length : 5)]!;
+        const path = () => Array.from({ length: 1 + next(4) }, part).join("/") || "x";
+        const target = () =>
+          [
+            outside,
+            `${outside}/victim`,
+            `${outside}/folder`,
+            "../".repeat(9) + outside,
+            "/proc/self/root",
+            "a",
+            "../b",
+            "/c",
+            ".",
+          ][next(9)]!;
+        return Array.from({ length: 1 + next(12) }, (): Entry => {
+          const type = types[next(types.length)]!;
+          const linkPath = type === "hardlink" && next(2) === 0 ? path() : target();
+          return [{
+            type,
+            path: path(),
+            linkPath,
+            mode: next(0o10000),
+            uid: next(3),
+            mtime: { seconds: next(1000), nanoseconds: 0 },
+          }, type === "file" ? "overwritten" : ""];
+        });
+      });
+      rounds++;
+      if (typeof result !== "string") whole++;
+    }
+    assert(rounds > 50 && whole > 10 && whole < rounds, `${whole} of ${rounds} were unpacked`);
+  },
+});

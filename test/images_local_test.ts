@@ -81,6 +81,8 @@ Deno.test({
       );
       assertStringIncludes(await succeed(bash, "mini images --digests"), "DIGEST");
       assertEquals(JSON.parse(await succeed(bash, "mini images --format json alpine")).Size, "1.5MB");
+      assertEquals(await succeed(bash, "mini images -q --filter until=24h --filter label=a=b"), `${short(id)}\n`);
+      await fail(bash, "mini images --filter until=whenever", "the filter until is a time such as");
       await fail(bash, "mini images --filter nonsense=1", "there is no filter 'nonsense'");
       await fail(bash, "mini images --filter dangling=perhaps", "true or false");
 
