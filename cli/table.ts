@@ -4,7 +4,7 @@
  */
 
 import type { Command } from "./command.ts";
-import { inspect, kill, ps, rm, stop } from "./rows/containers.ts";
+import { exec, inspect, kill, ps, rm, stop } from "./rows/containers.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, version } from "./rows/meta.ts";
@@ -29,6 +29,7 @@ export const nouns: Readonly<Record<string, string>> = {
 /** Every command, in the order of help. */
 export const commands: readonly Command[] = [
   { ...run, load: () => import("./run.ts") },
+  { ...exec, load: () => import("./exec.ts") },
   { ...stop, load: () => import("./stop.ts") },
   { ...kill, load: () => import("./kill.ts") },
   { ...rm, load: () => import("./rm.ts") },

@@ -4,8 +4,7 @@ import { F_DUPFD_CLOEXEC } from "../ffi/constants.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import type { ExitStatus } from "../ffi/exit_status.ts";
 import { isTerminal, makeRaw, setWindowSize, windowSize } from "../ffi/terminal.ts";
-import { type Container, start, type StartOptions } from "../runtime/container.ts";
-import type { Spec } from "../runtime/spec.ts";
+import type { Container, StartOptions } from "../runtime/container.ts";
 import type { Signals } from "./signals.ts";
 import { copyIn, copyOut, End, makePipes, type Pipes, setNonBlocking } from "./stdio.ts";
 
@@ -37,36 +36,43 @@ export interface Foreground {
   discard(): Promise<void>;
 }
 
-/** What a container is started with in the foreground. */
-export interface ForegroundOptions extends Omit<StartOptions, "stdio" | "windowSize"> {
+/** What has to be known of a process to be its foreground. */
+export interface ForegroundOptions {
+  readonly terminal: boolean;
   readonly interactive: boolean;
+  readonly uid: number;
+  /** A PID 1 of the image's own, which the kernel protects from SIGPIPE. */
+  readonly unkillable: boolean;
 }
 
+/** Starts the process with these streams. */
+export type Begin = (streams: Pick<StartOptions, "stdio" | "windowSize">) => Promise<Container>;
+
 /**
- * Starts a container with pipes to our standard streams, or with a terminal if its specification wants one.
+ * Starts a process with pipes to our standard streams, or with a terminal.
  *
  * @throws {MiniError} with status 1 when our input is to be its terminal and is none.
  */
-export async function startInForeground(spec: Spec, options: ForegroundOptions): Promise<Foreground> {
+export async function startInForeground(options: ForegroundOptions, begin: Begin): Promise<Foreground> {
   const { interactive } = options;
-  if (spec.process.terminal) {
+  if (options.terminal) {
     if (interactive && !isTerminal(0)) {
       throw new MiniError("standard input is not a terminal: leave out -t to pipe something into the container", 1);
     }
-    const container = await start(spec, { ...options, windowSize: terminalSize() });
+    const container = await begin({ windowSize: terminalSize() });
     return {
       container,
       finish: (signals) => withTerminal(container, signals, interactive),
       discard: () => discard(container, () => container.terminal === undefined || close(container.terminal)),
     };
   }
-  const pipes = makePipes(interactive, spec.process.user.uid);
+  const pipes = makePipes(interactive, options.uid);
   try {
-    const container = await start(spec, { ...options, stdio: pipes.theirs });
+    const container = await begin({ stdio: pipes.theirs });
     pipes.closeTheirs();
     return {
       container,
-      finish: (signals) => withPipes(container, signals, pipes, options.init ?? false),
+      finish: (signals) => withPipes(container, signals, pipes, options.unkillable),
       discard: () => discard(container, pipes.close),
     };
   } catch (error) {
@@ -112,7 +118,8 @@ class Forwarding implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#killer);
+    // Not touched if there is none: the first use of a timer loads what Deno has of Node.
+    if (this.#killer !== undefined) clearTimeout(this.#killer);
   }
 }
 
@@ -135,7 +142,7 @@ function diesOfBrokenPipe(pid: number): boolean {
   }
 }
 
-async function withPipes(container: Container, signals: Signals, pipes: Pipes, init: boolean): Promise<Ended> {
+async function withPipes(container: Container, signals: Signals, pipes: Pipes, unkillable: boolean): Promise<Ended> {
   const stop = new AbortController();
   const timers: ReturnType<typeof setTimeout>[] = [];
   let brokenPipe = false;
@@ -146,7 +153,7 @@ async function withPipes(container: Container, signals: Signals, pipes: Pipes, i
     if (result !== Errno.EPIPE) return result;
     // Only that a PID 1 is never killed by SIGPIPE: where that is what would end it anywhere else, we do.
     timers.push(setTimeout(() => {
-      if (init || !diesOfBrokenPipe(container.pid)) return;
+      if (!unkillable || !diesOfBrokenPipe(container.pid)) return;
       brokenPipe = true;
       container.kill(SIGKILL);
     }, BROKEN_PIPE_MILLISECONDS));
@@ -167,7 +174,7 @@ async function withPipes(container: Container, signals: Signals, pipes: Pipes, i
     });
   } finally {
     stop.abort();
-    timers.forEach(clearTimeout);
+    for (const timer of timers) clearTimeout(timer);
     pipes.close();
   }
 }

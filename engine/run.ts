@@ -3,17 +3,19 @@ import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
 import { shellStatus } from "../ffi/exit_status.ts";
 import { type Cgroup, cgroupTree, makeCgroup, removeCgroup } from "../runtime/cgroup.ts";
-import type { RootSource } from "../runtime/container.ts";
+import { type RootSource, start } from "../runtime/container.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { signalNumber } from "../runtime/signals.ts";
 import { type Mount, OCI_VERSION, type Rlimit, type Spec } from "../runtime/spec.ts";
 import { type Containers, writeFile } from "./containers.ts";
 import { etcMounts } from "./etc.ts";
 import { startInForeground } from "./foreground.ts";
+import { explainHost } from "./host_error.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
-import { type ContainerConfig, type ContainerRecord, RECORD_VERSION } from "./record.ts";
+import { cgroupPath, type ContainerConfig, type ContainerRecord, RECORD_VERSION } from "./record.ts";
 import { buildSpec } from "./spec.ts";
+import { startTicks } from "./process.ts";
 import { Signals } from "./signals.ts";
 import { readUserFiles, resolveUser } from "./users.ts";
 import { openView } from "./view.ts";
@@ -81,9 +83,20 @@ export type Note = (sentence: string) => void;
  *   container that is kept.
  */
 export async function run(containers: Containers, source: RunSource, options: RunOptions, note: Note): Promise<number> {
-  if (Deno.uid() !== 0) {
-    throw new MiniError("making a container needs root: run it with sudo", 125);
+  if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo", 125);
+  try {
+    return await runContainer(containers, source, options, note);
+  } catch (error) {
+    throw explainHost(error, containers);
   }
+}
+
+async function runContainer(
+  containers: Containers,
+  source: RunSource,
+  options: RunOptions,
+  note: Note,
+): Promise<number> {
   await containers.sweep();
   using signals = new Signals();
   const id = randomId();
@@ -115,9 +128,7 @@ export async function run(containers: Containers, source: RunSource, options: Ru
     containers.write(record);
     source.release?.();
     const tree = cgroupTree();
-    if (tree) cgroup = makeCgroup(tree, `/mini/${id}`);
-    else note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
-    // Written before anything runs, so that whoever clears up after us finds the cgroup.
+    if (!tree) note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
     const state = (pid: number, pidStartTicks?: number) =>
       containers.writeState({
         ociVersion: OCI_VERSION,
@@ -127,9 +138,11 @@ export async function run(containers: Containers, source: RunSource, options: Ru
         bundle: folder,
         annotations: {},
         ...pidStartTicks === undefined ? {} : { pidStartTicks },
-        ...cgroup ? { cgroup: cgroup.path } : {},
+        ...tree ? { cgroup: `${tree.root}${spec.linux?.cgroupsPath}` } : {},
       });
+    // Written before there is a cgroup, so that whoever clears up after us finds it.
     state(0);
+    if (tree) cgroup = makeCgroup(tree, spec.linux!.cgroupsPath!);
     const root: RootSource = source.directory !== undefined ? { directory: source.directory } : {
       layers: {
         lowers: source.layers,
@@ -139,17 +152,25 @@ export async function run(containers: Containers, source: RunSource, options: Ru
         volatile: options.autoRemove,
       },
     };
-    const foreground = await startInForeground(spec, {
+    const common = {
       root,
       cgroup: cgroup?.fd,
       init: options.init,
-      interactive: options.interactive,
       signal: signals.interruption,
       openRoot: () =>
         source.directory === undefined
           ? openView({ layers: source.layers, upper: `${folder}/upper`, target })
           : openRoot(source.directory),
-    });
+    };
+    const foreground = await startInForeground(
+      {
+        terminal: options.tty,
+        interactive: options.interactive,
+        uid: spec.process.user.uid,
+        unkillable: !options.init,
+      },
+      (streams) => start(spec, { ...common, ...streams }),
+    );
     let status: number, failure: MiniError | undefined, end: { exitCode: number; error?: string };
     try {
       record.startedAt = new Date().toISOString();
@@ -196,18 +217,6 @@ function writeCidFile(path: string, id: string): void {
       throw new MiniError(`--cidfile ${path} is there already; remove it, or make sure that its container is gone`);
     }
     throw new MiniError(`--cidfile ${path} cannot be written: ${(error as Error).message}`);
-  }
-}
-
-/** Field 22 of /proc/PID/stat, proc(5); the name in field 2 may hold anything, so it is counted from behind that. */
-export function startTicks(pid: number): number | undefined {
-  try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
-  } catch (error) {
-    // It has ended already.
-    if (error instanceof Deno.errors.NotFound || (error as Error).message.includes("os error 3")) return undefined;
-    throw error;
   }
 }
 
@@ -281,7 +290,7 @@ function describe(
     shmBytes: options.shmBytes,
     // A folder of the user's is used as it is.
     etc: source.directory === undefined ? etcMounts(folder, hostname, options.network) : [],
-    cgroupsPath: `/mini/${id}`,
+    cgroupsPath: cgroupPath(id),
   });
   return { config, spec };
 }

@@ -1,5 +1,5 @@
 /** Signals to a command that runs a container: they are the container's, and before it is there they end the command. */
-import { syscall } from "../ffi/kernel.ts";
+import { syscall, waitingSyscall } from "../ffi/kernel.ts";
 import { signalNumber } from "../runtime/signals.ts";
 
 /** Handed on to the container. */
@@ -47,8 +47,9 @@ export class Signals implements Disposable {
 
   /** Its number, after all signals that were sent until now have been seen. */
   async interruptedBy(): Promise<number | undefined> {
-    // Signals are seen only when nothing else is to be done.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    // Signals are seen only when nothing else is to be done: wait for a turn of the event loop. A timer would do, but the first
+    // one loads what Deno has of Node, which takes longer than making the container.
+    await waitingSyscall("getpid");
     return this.#interruptedBy;
   }
 

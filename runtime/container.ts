@@ -70,6 +70,21 @@ export class Container {
   }
 
   /**
+   * Waits until its program has been executed, and lets go of it: another process waits for it.
+   *
+   * @throws {MiniError} as `wait` does, if it could not be.
+   */
+  async release(): Promise<void> {
+    // The program's end of the pair is closed by its execve, or by its death.
+    await readable(this.#lifeline);
+    const { pidfd, results } = this.#spawned;
+    if (results.failure()) await this.wait();
+    results.close();
+    close(pidfd);
+    close(this.#lifeline);
+  }
+
+  /**
    * Waits for its end and reaps it; may be called again.
    *
    * @throws {MiniError} with exit status 125, 126 or 127 if it was never more than a plan: an operation of ours failed.
@@ -238,6 +253,8 @@ function explainClone(error: unknown, spec: Spec): unknown {
   switch (error.errno) {
     case Errno.EPERM:
       return new MiniError(`the kernel does not let mini make namespaces (${wanted}): run it as root, with sudo`, 125);
+    case Errno.ENOSYS:
+      return new MiniError("there is no clone3 here: mini needs Linux 5.12 or later, and no filter around it", 125);
     case Errno.EINVAL:
       return new MiniError(`this kernel lacks one of the namespaces that are asked for: ${wanted}`, 125);
     case Errno.ENOSPC:

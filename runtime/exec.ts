@@ -88,7 +88,7 @@ export async function startExec(target: Target, process: Process, options: ExecO
     if (cgroup >= 0) close(cgroup);
   }
   try {
-    spawned = await takeChild(spawned, ours);
+    if (!options.detached) spawned = await takeChild(spawned, ours);
     const terminal = process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
     return new Container(spawned, ours, terminal, {
       openRoot: () => openContainerRoot(target.pid),

@@ -1,21 +1,24 @@
-/** A container's process as the caller's own child, made by a first process that goes to the right place before it clones. */
-import { CLONE_ARGS_SIZE, CLONE_PARENT } from "../ffi/constants.ts";
+/** A process in a container, made by a first process that goes to the right place before it clones. */
+import { CLONE_ARGS_SIZE, CLONE_PARENT, P_PID, WEXITED } from "../ffi/constants.ts";
 import { type Argument, op, type Operation } from "../ffi/program.ts";
 
-const CLONE_PARENT_SETTID = 0x100000n;
+const CLONE_PARENT_SETTID = 0x100000n, SIGCHLD = 17;
 const CHILD = { cell: "child", size: 8 } as const;
+// struct clone_args
+const cloneArgs = (flags: bigint, exitSignal: number): Argument => ({
+  words: [flags | CLONE_PARENT_SETTID, 0, 0, CHILD, exitSignal, 0, 0, 0, 0, 0, 0],
+});
 
 /**
- * Clones; the operations that follow are the new process's, which waits until the caller knows its number. The first process
+ * Clones a child of the caller's own; the operations that follow are the new process's, which waits until the caller knows its number. The first process
  * goes on in `tellChild`.
  */
 export function cloneSibling(sync: number, flags: bigint, why: string): Operation[] {
-  // struct clone_args; a child of the caller has the exit signal that its sibling has, so none may be given.
-  const cloneArgs: Argument = {
-    words: [flags | CLONE_PARENT | CLONE_PARENT_SETTID, 0, 0, CHILD, 0, 0, 0, 0, 0, 0, 0],
-  };
   return [
-    op("clone3", [cloneArgs, CLONE_ARGS_SIZE], why, { jump: { when: ">", to: "tell child" } }),
+    // A child of the caller has the exit signal that its sibling has, so none may be given.
+    op("clone3", [cloneArgs(flags | CLONE_PARENT, 0), CLONE_ARGS_SIZE], why, {
+      jump: { when: ">", to: "tell child" },
+    }),
     op("read", [sync, { cell: "sync", size: 8 }, 1], "until mini knows who we are", {
       jump: { when: "=", than: 0, to: "orphaned" },
     }),
@@ -27,5 +30,27 @@ export function tellChild(sync: number): Operation[] {
   return [
     op("write", [sync, CHILD, 8], "tell mini the new process's number", { name: "tell child" }),
     op("exit_group", [0], "it goes on alone"),
+  ];
+}
+
+/** Clones a child that nobody else will wait for; the operations that follow are its own. The first process stays in `reapChild`. */
+export function cloneAlone(why: string): Operation[] {
+  return [
+    op("setsid", [], "nothing of the caller's terminal reaches us"),
+    op("clone3", [cloneArgs(0n, SIGCHLD), CLONE_ARGS_SIZE], why, { jump: { when: ">", to: "reap child" } }),
+  ];
+}
+
+/**
+ * The first process stays until its child has ended. A container cannot end as long as a process in it is not reaped, and the
+ * host's init may take its time.
+ */
+export function reapChild(): Operation[] {
+  return [
+    op("close_range", [0, 0xffffffff, 0], "whoever waits for the end of a stream must not wait for us", {
+      name: "reap child",
+    }),
+    op("waitid", [P_PID, { load: "child", size: 8 }, 0, WEXITED, 0], "wait for its end, and reap it"),
+    op("exit_group", [0], "nothing is left to do"),
   ];
 }

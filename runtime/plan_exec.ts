@@ -1,7 +1,7 @@
 /** A further process in a running container: the program that joins its namespaces and becomes what is asked for. */
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { op, type Program, result } from "../ffi/program.ts";
-import { cloneSibling, tellChild } from "./plan_child.ts";
+import { cloneAlone, cloneSibling, reapChild, tellChild } from "./plan_child.ts";
 import {
   dieWithParent,
   execOperations,
@@ -35,13 +35,13 @@ const ROOT = "container root";
 
 /**
  * The operations, in order. A pid namespace holds for children only, so the first process joins and clones; the second is the
- * caller's own child and inside in every respect. What it executes until then is a sealed file that has nothing of the host's.
+ * caller's own child (or, detached, the first one's) and inside in every respect. What it executes until then is a sealed file that has nothing of the host's.
  */
 export function planExec(input: ExecInput): Program {
   const { process, sync } = input, terminal = process.terminal ?? false;
   return [
     op("setns", [input.container, input.namespaces], "join the container's namespaces"),
-    ...cloneSibling(sync, 0n, "a process inside"),
+    ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
     ...(terminal
       ? [
         op("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the container's root", { name: ROOT }),
@@ -57,6 +57,6 @@ export function planExec(input: ExecInput): Program {
     ...signalOperations(),
     ...execOperations(process),
     orphaned(),
-    ...tellChild(sync),
+    ...(input.detached ? reapChild() : tellChild(sync)),
   ];
 }

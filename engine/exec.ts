@@ -1,0 +1,128 @@
+/** Runs a further program in a container that runs: `mini exec`. */
+import { O_RDWR } from "../ffi/constants.ts";
+import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
+import { shellStatus } from "../ffi/exit_status.ts";
+import { close } from "../ffi/kernel.ts";
+import { open } from "../ffi/open.ts";
+import { openContainerRoot, startExec, type Target } from "../runtime/exec.ts";
+import type { Process, Spec } from "../runtime/spec.ts";
+import { ownCapabilities } from "../runtime/capabilities.ts";
+import type { Containers, Found } from "./containers.ts";
+import { pidfdOf } from "./control.ts";
+import { startInForeground } from "./foreground.ts";
+import { mergeEnv } from "./options.ts";
+import { Signals } from "./signals.ts";
+import { readUserFiles, resolveUser } from "./users.ts";
+
+/** What the user asked for, checked already. */
+export interface ExecRequest {
+  readonly args: readonly string[];
+  readonly tty: boolean;
+  readonly env: readonly string[];
+  readonly workingDir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly privileged: boolean;
+}
+
+/** A container that can be joined, and the process that is to be started in it. */
+export interface PreparedExec {
+  readonly target: Target;
+  readonly process: Process;
+  close(): void;
+}
+
+/**
+ * Finds out what is to be started: the container's own settings, with what the request changes.
+ *
+ * @returns what `startExec` wants; `close` gives the container's descriptor back.
+ * @throws {MiniError} when the container does not run, or for a user that is not in it.
+ */
+export function prepareExec(containers: Containers, found: Found, request: ExecRequest): PreparedExec {
+  const { record, running } = found;
+  const pidfd = pidfdOf(found);
+  if (pidfd === undefined || !running) {
+    throw new MiniError(
+      `container ${record.name} does not run, so nothing can be run in it; 'mini ps' lists what runs`,
+    );
+  }
+  try {
+    const spec: Spec = JSON.parse(Deno.readTextFileSync(`${containers.folder(record.id)}/config.json`));
+    const target: Target = { pid: running.pid, pidfd, spec, cgroup: running.cgroup };
+    return { target, process: describe(spec, running.pid, record.config.user, request), close: () => close(pidfd) };
+  } catch (error) {
+    close(pidfd);
+    if (error instanceof SyscallError && error.errno === Errno.ENOENT) {
+      throw new MiniError(`container ${record.name} has just ended, so nothing can be run in it`);
+    }
+    throw error;
+  }
+}
+
+function describe(spec: Spec, pid: number, ownUser: string, request: ExecRequest): Process {
+  const { process } = spec;
+  const root = openContainerRoot(pid);
+  let user;
+  try {
+    user = resolveUser(request.user ?? ownUser, readUserFiles(root));
+  } finally {
+    close(root);
+  }
+  const workingDir = request.workingDir ?? process.cwd;
+  if (!workingDir.startsWith("/")) {
+    throw new MiniError(`--workdir ${JSON.stringify(workingDir)} must be an absolute path in the container`);
+  }
+  const all = ownCapabilities();
+  return {
+    ...process,
+    terminal: request.tty,
+    cwd: workingDir,
+    args: [...request.args],
+    env: mergeEnv(process.env ?? [], request.tty ? ["TERM=xterm"] : [], [`HOME=${user.home}`], request.env),
+    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    ...request.privileged
+      ? { capabilities: { bounding: all, effective: all, permitted: all }, noNewPrivileges: false }
+      : {},
+  };
+}
+
+/**
+ * Runs a program in a container and waits for its end; detached, only until it has been started.
+ *
+ * @returns its exit status as a shell counts it.
+ * @throws {MiniError} with status 126 or 127 when it could not be executed.
+ */
+export async function exec(
+  containers: Containers,
+  found: Found,
+  request: ExecRequest & { readonly interactive: boolean; readonly detached: boolean },
+): Promise<number> {
+  const { target, process, close: done } = prepareExec(containers, found, request);
+  try {
+    if (request.detached) return await execDetached(target, process);
+    using signals = new Signals();
+    const options = {
+      terminal: request.tty,
+      interactive: request.interactive,
+      uid: process.user.uid,
+      unkillable: false,
+    };
+    const foreground = await startInForeground(options, (streams) => startExec(target, process, streams));
+    const { status, lost } = await foreground.finish(signals);
+    if (lost) throw lost;
+    return shellStatus(status);
+  } finally {
+    done();
+  }
+}
+
+/** Starts a process that has nothing to do with us any more. Its end is its container's PID 1's to see. */
+async function execDetached(target: Target, process: Process): Promise<number> {
+  const nothing = open("/dev/null", O_RDWR);
+  try {
+    const container = await startExec(target, process, { stdio: [nothing, nothing, nothing], detached: true });
+    await container.release();
+    return 0;
+  } finally {
+    close(nothing);
+  }
+}
