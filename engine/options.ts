@@ -180,15 +180,15 @@ export function readUlimit(text: string): Rlimit {
 
 /** `key=value` flags as a record. @throws {MiniError} naming the flag. */
 export function readPairs(flag: string, texts: readonly string[], valueNeeded: boolean): Record<string, string> {
-  const pairs: Record<string, string> = {};
+  const pairs = new Map<string, string>(); // any text may be a key, `__proto__` too
   for (const text of texts) {
     const equals = text.indexOf("="), key = equals < 0 ? text : text.slice(0, equals);
     if (key === "" || (equals < 0 && valueNeeded)) {
       throw new MiniError(`--${flag} ${JSON.stringify(text)} is not NAME=VALUE`);
     }
-    pairs[key] = equals < 0 ? "" : text.slice(equals + 1);
+    pairs.set(key, equals < 0 ? "" : text.slice(equals + 1));
   }
-  return pairs;
+  return Object.fromEntries(pairs);
 }
 
 /** `--security-opt`: so far no-new-privileges alone. Returns whether it is on. @throws {MiniError} for any other. */

@@ -68,17 +68,17 @@ export function parseMountOptions(options: readonly string[], destination: strin
   let set = 0, clear = 0, bind = false, recursive = false, propagation = MS_PRIVATE, propagationRecursive = true;
   const data: [string, string?][] = [];
   for (const option of options) {
-    const plain = option.startsWith("r") && option.slice(1) in PROPAGATION ? option.slice(1) : option;
-    if (option in SET) {
+    const plain = option.startsWith("r") && Object.hasOwn(PROPAGATION, option.slice(1)) ? option.slice(1) : option;
+    if (Object.hasOwn(SET, option)) {
       set |= SET[option]!;
       clear &= ~SET[option]!;
-    } else if (option in CLEAR) {
+    } else if (Object.hasOwn(CLEAR, option)) {
       clear |= CLEAR[option]!;
       set &= ~CLEAR[option]!;
-    } else if (option in ATIME) {
+    } else if (Object.hasOwn(ATIME, option)) {
       set = set & ~MOUNT_ATTR__ATIME | ATIME[option]!;
       clear |= MOUNT_ATTR__ATIME;
-    } else if (plain in PROPAGATION) {
+    } else if (Object.hasOwn(PROPAGATION, plain)) {
       propagation = PROPAGATION[plain]!;
       propagationRecursive = plain !== option;
     } else if (option === "bind" || option === "rbind") {
