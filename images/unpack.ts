@@ -62,7 +62,7 @@ export class Unpacker implements TarSink {
   private file = -1;
   private fileEntry: TarEntry | undefined;
   private fileOffset = 0;
-  private readonly umask = Deno.umask();
+  private readonly umask = readUmask();
 
   /** @param root a descriptor of the folder; it stays the caller's. */
   constructor(private readonly root: number, options: UnpackerOptions = {}) {
@@ -252,6 +252,12 @@ export class Unpacker implements TarSink {
       }
     }
   }
+}
+
+/** What the kernel takes away from the modes of new files. umask(2) can only be asked by changing it, for all threads. */
+function readUmask(): number {
+  const field = /^Umask:\s*([0-7]+)$/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1];
+  return field === undefined ? 0o777 : parseInt(field, 8); // unknown: then every file's mode is set
 }
 
 function isWhiteout(info: FileInfo): boolean {
