@@ -1,0 +1,229 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  O_PATH,
+} from "../ffi/constants.ts";
+import { elf } from "../ffi/elf.ts";
+import { MiniError } from "../ffi/errors.ts";
+import { machine } from "../ffi/kernel.ts";
+import { indexByName, type Operation } from "../ffi/program.ts";
+import { showArgument } from "../ffi/spawn.ts";
+import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
+import { plan, type PlanInput } from "./plan.ts";
+import type { Spec } from "./spec.ts";
+
+/** A folder name that would show if a path of the root were ever written out. */
+const ROOTFS = "/very/own/rootfs";
+
+const capabilities = [...DEFAULT_CAPABILITIES];
+const spec = (change: (spec: Spec) => void = () => {}): Spec => {
+  const made: Spec = {
+    ociVersion: "1.2.0",
+    root: { path: "rootfs" },
+    hostname: "box",
+    process: {
+      cwd: "/work",
+      env: ["PATH=/bin:/usr/bin"],
+      args: ["tool", "-v"],
+      user: { uid: 7, gid: 8, additionalGids: [9] },
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      noNewPrivileges: true,
+      rlimits: [{ type: "RLIMIT_NOFILE", soft: 10, hard: 20 }],
+    },
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] },
+      { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance"] },
+      { destination: "/data", type: "bind", source: "/srv/data", options: ["rbind", "ro"] },
+    ],
+    linux: {
+      namespaces: [{ type: "pid" }, { type: "mount" }, { type: "ipc" }, { type: "uts" }, { type: "cgroup" }, {
+        type: "network",
+      }],
+      sysctl: { "net.ipv4.ip_forward": "1" },
+      maskedPaths: ["/proc/kcore", "/sys/firmware"],
+      readonlyPaths: ["/proc/sys"],
+    },
+  };
+  change(made);
+  return made;
+};
+
+const input = (made: Spec, more: Partial<PlanInput> = {}): PlanInput => ({
+  spec: made,
+  rootfs: { kind: "directory", path: ROOTFS },
+  facts: { isDirectory: () => true, cgroup2: true, lastCapability: 40 },
+  descriptors: { sync: 3, namespaces: {}, stdio: ["null", 5, 6] },
+  init: false,
+  ...more,
+});
+
+/** The place of the first operation of that call, and of that first argument where one is given. */
+function at(program: readonly Operation[], call: string, text = ""): number {
+  const i = program.findIndex((o) =>
+    o.call === call && [o.on, o.why, ...o.args.map(showArgument)].join(" ").includes(text)
+  );
+  assert(i >= 0, `there is no ${call} ${text}`);
+  return i;
+}
+
+Deno.test("a container's own namespaces are made by clone, its cgroup namespace from inside its cgroup", () => {
+  const { flags, program } = plan(input(spec()));
+  assertEquals(flags, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
+  assertEquals(program[at(program, "unshare")]!.args, [Number(CLONE_NEWCGROUP)]);
+});
+
+Deno.test("the phases come in the only order that is safe", () => {
+  const { program } = plan(input(spec()));
+  const order = [
+    at(program, "unshare"),
+    at(program, "open_tree", "/srv/data"),
+    at(program, "mount", "reaches the host"),
+    at(program, "move_mount", "on /proc"),
+    at(program, "move_mount", "/srv/data on /data"),
+    at(program, "mknodat", "/dev/null"),
+    at(program, "write", "net.ipv4.ip_forward"),
+    at(program, "move_mount", "hide /proc/kcore"),
+    at(program, "move_mount", "/proc/sys can only be read"),
+    at(program, "pivot_root"),
+    at(program, "umount2"),
+    at(program, "sethostname"),
+    at(program, "prlimit64"),
+    at(program, "chdir", "/work"),
+    at(program, "prctl", "no program may ever get"),
+    at(program, "setgroups"),
+    at(program, "setresgid"),
+    at(program, "setresuid"),
+    at(program, "capset"),
+    at(program, "prctl", "no setuid program"),
+    at(program, "prctl", "die with mini"),
+    at(program, "rt_sigprocmask"),
+    at(program, "close_range"),
+    at(program, "execve"),
+  ];
+  assertEquals(order, order.toSorted((a, b) => a - b));
+});
+
+Deno.test("no path of the root is ever written out: everything in it is reached through its descriptor", () => {
+  const { program } = plan(input(spec()));
+  const pathArguments = program.flatMap((o) => o.args.filter((a) => typeof a === "string").map((a) => [o, a] as const));
+  const withRoot = pathArguments.filter(([, path]) => path.includes(ROOTFS));
+  assertEquals(withRoot.map(([{ call }, path]) => [call, path]), [["open_tree", ROOTFS], ["move_mount", ROOTFS]]);
+  // Until the root is changed no call takes a path of the container but openat2 and those that make one name in a folder.
+  const inside = program.slice(at(program, "fsopen"), at(program, "pivot_root"));
+  for (const { call, args } of inside) {
+    const path = args.find((a) => typeof a === "string" && a.includes("/"));
+    if (path === undefined || call === "openat2" || call === "fsconfig" || call === "symlinkat") continue;
+    // The host's null device and the place for an empty folder are the exceptions.
+    assert(["/dev/null", "/sys"].includes(String(path)), `${call} ${path}`);
+  }
+});
+
+Deno.test("whatever opens a place to mount on opens it without permission to read or write", () => {
+  const { program } = plan(input(spec()));
+  for (const { call, args, on } of program) {
+    if (call !== "openat2" || on?.includes("/proc/sys/")) continue;
+    const { words } = args[2] as { words: number[] };
+    assert((words[0]! & O_PATH) !== 0, on);
+  }
+});
+
+Deno.test("the program is tried in each folder of PATH, and only the last failure ends it", () => {
+  const { program } = plan(input(spec()));
+  const tries = program.filter((o) => o.call === "execve");
+  assertEquals(tries.map((o) => [o.args[0], o.optional ?? false]), [["/bin/tool", true], ["/usr/bin/tool", false]]);
+  assertEquals(tries[0]!.args.slice(1), [["tool", "-v"], ["PATH=/bin:/usr/bin"]]);
+  const whole = plan(input(spec((s) => s.process.args = ["./tool"]))).program.filter((o) => o.call === "execve");
+  assertEquals(whole.map((o) => o.args[0]), ["./tool"]);
+});
+
+Deno.test("capabilities that are not asked for leave the bounding set, unknown ones too", () => {
+  const { program } = plan(input(spec(), { facts: { isDirectory: () => true, cgroup2: true, lastCapability: 42 } }));
+  const dropped = program.filter((o) => o.call === "prctl" && o.args[0] === 24).map((o) => o.args[1]);
+  assertEquals(dropped.length, 41 - 14 + 2);
+  assert(dropped.includes(21) && dropped.includes(41) && dropped.includes(42) && !dropped.includes(0));
+});
+
+Deno.test("the supplementary groups hold the primary one, once", () => {
+  const groups = (user: Spec["process"]["user"]) => {
+    const { program } = plan(input(spec((s) => s.process.user = user)));
+    const [count, bytes] = program[at(program, "setgroups")]!.args as [number, Uint8Array<ArrayBuffer>];
+    assertEquals(count, bytes.length / 4);
+    return [...new Uint32Array(bytes.buffer)];
+  };
+  assertEquals(groups({ uid: 1, gid: 8, additionalGids: [9, 8] }), [8, 9]);
+  assertEquals(groups({ uid: 1, gid: 8 }), [8]);
+});
+
+Deno.test("without a cgroup v2 there is no cgroup mount, and without a device folder there are no devices", () => {
+  const cgroup = { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" };
+  const withCgroup = (cgroup2: boolean) =>
+    plan(
+      input(spec((s) => s.mounts!.push(cgroup)), { facts: { isDirectory: () => true, cgroup2, lastCapability: 40 } }),
+    )
+      .program.filter((o) => o.call === "fsopen" && o.args[0] === "cgroup2").length;
+  assertEquals([withCgroup(true), withCgroup(false)], [1, 0]);
+  const { program } = plan(input(spec((s) => s.mounts = s.mounts!.filter((m) => m.destination !== "/dev"))));
+  assertEquals(program.filter((o) => o.call === "mknodat" && o.on === "/dev/null"), []);
+});
+
+Deno.test("every plan is a program that can be written as a file: jumps and results lead somewhere", () => {
+  const variants: [string, Spec, Partial<PlanInput>?][] = [
+    ["default", spec()],
+    ["init", spec(), { init: true }],
+    ["terminal", spec((s) => s.process.terminal = true), { descriptors: { sync: 3, namespaces: {} } }],
+    ["terminal and init", spec((s) => s.process.terminal = true), {
+      init: true,
+      descriptors: { sync: 3, namespaces: {} },
+    }],
+    ["read-only", spec((s) => s.root.readonly = true)],
+    ["overlay", spec(), { rootfs: { kind: "overlay", options: "lowerdir=/a:/b", relativeTo: "/", target: "/t" } }],
+    ["nothing masked", spec((s) => s.linux!.maskedPaths = s.linux!.readonlyPaths = [])],
+    ["in the root folder", spec((s) => s.process.cwd = "/")],
+    [
+      "host's network",
+      spec((s) => {
+        s.linux!.namespaces = s.linux!.namespaces!.filter((n) => n.type !== "network");
+        s.linux!.sysctl = {};
+      }),
+    ],
+    ["joined network", spec((s) => s.linux!.namespaces!.find((n) => n.type === "network")!.path = "/run/netns/x"), {
+      descriptors: { sync: 3, namespaces: { network: 9 } },
+    }],
+    [
+      "many mounts",
+      spec((s) => {
+        for (let i = 0; i < 200; i++) {
+          s.mounts!.push({ destination: `/v/${i}`, type: "bind", source: `/s/${i}`, options: ["rbind"] });
+        }
+      }),
+    ],
+  ];
+  for (const [name, made, more] of variants) {
+    const { program } = plan(input(made, more));
+    indexByName(program);
+    assert(elf(program, machine).length > 1000, name);
+    for (const { why } of program) assert(why !== "", name);
+  }
+});
+
+Deno.test("what cannot be planned is refused", () => {
+  const refused = (change: (spec: Spec) => void, word: string) =>
+    assertThrows(() => plan(input(spec(change))), MiniError, word);
+  refused((s) => s.linux!.namespaces = [{ type: "pid" }], "mount namespace");
+  refused((s) => s.process.args = [""], "no program");
+  refused((s) => s.process.cwd = "work", "absolute");
+  refused((s) => s.mounts!.push({ destination: "data", type: "tmpfs" }), "absolute");
+  refused((s) => s.mounts!.push({ destination: "/x" }), "no type");
+  refused((s) => s.mounts!.push({ destination: "/x", type: "bind" }), "no source");
+  refused((s) => s.mounts!.push({ destination: "/x", type: "bind", source: "/y", options: ["nosuch=1"] }), "nosuch=1");
+  refused((s) => s.mounts = s.mounts!.filter((m) => m.type !== "proc"), "sysctls");
+  refused((s) => s.process.capabilities!.effective = ["CAP_NOSUCH"], "CAP_NOSUCH");
+  refused((s) => s.process.rlimits = [{ type: "NOFILE", soft: 1, hard: 1 }], "NOFILE");
+  refused((s) => s.linux!.devices = [{ path: "/", type: "c" }], "device");
+});
