@@ -4,7 +4,8 @@
  */
 import { AT_FDCWD, LOCK_EX, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import { closeFd, fchmod, flock, openat, syncfs } from "../ffi/files.ts";
+import { closeFd, fchmod, fchown, flock, openat, syncfs } from "../ffi/files.ts";
+import { trySyscall } from "../ffi/kernel.ts";
 import { createHasher } from "./digest.ts";
 import { fsyncFolder, writeFileAtomically } from "./file_lock.ts";
 import type { LayerInfo } from "./layers.ts";
@@ -89,6 +90,9 @@ export function makeTemporary(store: Store): { path: string; fd: number } {
   Deno.mkdirSync(path, { mode: 0o700 });
   const fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   flock(fd, LOCK_EX);
+  // What a folder above hands down is not the layer's: access lists, and the group of a setgid folder.
+  for (const list of ["system.posix_acl_default", "system.posix_acl_access"]) trySyscall("fremovexattr", fd, list);
+  if (Deno.uid() === 0) fchown(fd, 0, 0);
   fchmod(fd, 0o755); // what the layer's root is, unless the archive says otherwise
   return { path, fd };
 }

@@ -1,6 +1,6 @@
 /** Unpacking against umoci: the same image, entry by entry. Needs root, umoci and GNU tar. */
 import { assert, assertEquals } from "@std/assert";
-import { closeFd } from "../ffi/files.ts";
+import { closeFd, fsetxattr, openat } from "../ffi/files.ts";
 import { chooseImages, saveFolder } from "../images/archive_save.ts";
 import { writeTree } from "../images/tar_tree.ts";
 import {
@@ -15,9 +15,8 @@ import {
   withFolder,
   withStore,
 } from "./images_fixtures.ts";
-import { openat } from "../ffi/files.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../ffi/constants.ts";
-import type { Store } from "../images/store.ts";
+import { Store } from "../images/store.ts";
 
 const encoder = new TextEncoder();
 const DIR = { type: "directory", mode: 0o755 } as const;
@@ -28,7 +27,18 @@ async function compareWithUmoci(store: Store, name: string): Promise<Map<string,
   return await withFolder(async (folder) => {
     await saveFolder(store, chooseImages(store, [name]), `${folder}/layout`);
     const reference = `${folder}/layout:${await referenceOf(`${folder}/layout`)}`;
-    await runTool("umoci", "unpack", "--keep-dirlinks=false", "--image", reference, `${folder}/bundle`);
+    // umoci's implied folders follow the umask of whoever runs it.
+    await runTool(
+      "sh",
+      "-c",
+      'umask 022; exec "$@"',
+      "sh",
+      "umoci",
+      "unpack",
+      "--image",
+      reference,
+      `${folder}/bundle`,
+    );
     const theirs = await describeTree(`${folder}/bundle/rootfs`);
     const ours = await describeStacked(store.image(name).layers, folder);
     for (const path of new Set([...ours.keys(), ...theirs.keys()])) {
@@ -284,4 +294,37 @@ Deno.test({
       assertEquals(await describeTree(again), await describeTree(folder));
       assertEquals(await archive(again), first);
     }),
+});
+
+Deno.test({
+  name: "the umask, access lists and a setgid folder around the store change nothing",
+  ...options,
+  fn: async () => {
+    // Version 2; owner rwx, user 1000 rwx, group r-x, mask rwx, others r-x: acl(5), linux/posix_acl_xattr.h.
+    const list = new Uint8Array(4 + 5 * 8), view = new DataView(list.buffer);
+    view.setUint32(0, 2, true);
+    [[1, 7, -1], [2, 7, 1000], [4, 5, -1], [16, 7, -1], [32, 5, -1]].forEach(([tag, permissions, id], i) => {
+      view.setUint16(4 + i * 8, tag!, true);
+      view.setUint16(6 + i * 8, permissions!, true);
+      view.setInt32(8 + i * 8, id!, true);
+    });
+    const entries: Entry[] = [...bottom.filter(([{ path }]) => path !== "./"), [{ ...DIR, path: "./", ...at(1) }]];
+    const times = (tree: Map<string, string>) =>
+      [...tree].map(([path, line]) => `${path} ${line.replace(/^(40755 0:0) \S+/, "$1")}`);
+    const plain = await withStore(async (store) => await describeTree(await unpack(store, layerTar(...entries))));
+    const special = await withFolder(async (folder) => {
+      const fd = openat(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY);
+      fsetxattr(fd, "system.posix_acl_default", list);
+      closeFd(fd);
+      Deno.chownSync(folder, 0, 33);
+      Deno.chmodSync(folder, 0o2777);
+      const before = Deno.umask(0o077);
+      try {
+        return await describeTree(await unpack(new Store(folder), layerTar(...entries)));
+      } finally {
+        Deno.umask(before);
+      }
+    });
+    assertEquals(times(special), times(plain));
+  },
 });
