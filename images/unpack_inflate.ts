@@ -73,7 +73,11 @@ async function openInflater(kind: "gzip" | "zstd", take: (bytes: Uint8Array) => 
   stream.on("data", (bytes: Uint8Array) => {
     if (failure !== undefined) return;
     try {
-      take(bytes);
+      // A Buffer's slice() shares its memory, a Uint8Array's copies it: those who keep a part want the copy.
+      const { buffer, byteOffset, length } = bytes as Uint8Array<ArrayBuffer>;
+      take(new Uint8Array(buffer, byteOffset, length));
+      // A full piece is not used again. Given back at once, a pull's memory is half of what the collector would let it grow to.
+      if (byteOffset + length === buffer.byteLength && buffer.byteLength === PIECE) buffer.transfer(0);
     } catch (error) {
       failed(error); // thrown here it would be nobody's
     }
