@@ -139,10 +139,8 @@ miniTest("a program dies with its command, and with its container", async (conte
     while (await running() !== "1") await new Promise((resolve) => setTimeout(resolve, 10));
     one.kill("SIGKILL");
     await one.output;
-    while (await running() !== "0") {
-      reapOrphans("sleep");
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    while (await running() !== "0") await new Promise((resolve) => setTimeout(resolve, 10));
+    reapOrphans("sleep");
     const two = context.start(["exec", "web", "sleep", "30"]);
     while (await running() !== "1") await new Promise((resolve) => setTimeout(resolve, 10));
     assertEquals((await context.mini(["kill", "web"])).status, 0);
