@@ -27,8 +27,10 @@ export class Signals implements Disposable {
       const number = signalNumber(name);
       // Under nohup a container outlives its terminal. The others are handed on even so: a shell without job control sets
       // SIGINT and SIGQUIT to be ignored for all that it starts in the background.
-      if (name === "SIGHUP" && isIgnored(number)) continue;
+      const ignored = name === "SIGHUP" && isIgnored(number);
       const handler = () => {
+        // It needs a handler even so: Deno's own, which comes with the first listener to any signal, would end us.
+        if (ignored) return;
         if (this.#receive) this.#receive(number);
         else if (ENDING.includes(name)) {
           this.#interruptedBy ??= number;
