@@ -1,5 +1,6 @@
 /** Signals to a command that runs a container: they are the container's, and before it is there they end the command. */
 import { syscall, waitingSyscall } from "../ffi/kernel.ts";
+import { redirectSignal } from "../ffi/redirect_signal.ts";
 import { signalNumber } from "../runtime/signals.ts";
 
 /** Handed on to the container. */
@@ -13,6 +14,20 @@ function isIgnored(signal: number): boolean {
   const action = new BigUint64Array(4); // handler, flags, restorer, mask
   syscall("rt_sigaction", signal, null, action, 8);
   return action[0] === SIG_IGN;
+}
+
+let isRedirected = false;
+/** Has SIGUSR1 arrive as a signal that nobody sends: as itself it would make Deno open its inspector (redirect_signal.ts). */
+function redirected(): "SIGSTKFLT" {
+  const name = "SIGSTKFLT", nothing = () => {};
+  if (!isRedirected) {
+    for (const each of ["SIGUSR1", name] as const) Deno.addSignalListener(each, nothing);
+    redirectSignal(signalNumber("SIGUSR1"), signalNumber(name));
+    // The handlers that Deno installed stay.
+    for (const each of ["SIGUSR1", name] as const) Deno.removeSignalListener(each, nothing);
+    isRedirected = true;
+  }
+  return name;
 }
 
 /** Catches the signals from when it is made until it is disposed of. */
@@ -37,8 +52,9 @@ export class Signals implements Disposable {
           this.#interruption.abort();
         }
       };
-      Deno.addSignalListener(name, handler);
-      this.#remove.push(() => Deno.removeSignalListener(name, handler));
+      const heard = name === "SIGUSR1" ? redirected() : name;
+      Deno.addSignalListener(heard, handler);
+      this.#remove.push(() => Deno.removeSignalListener(heard, handler));
     }
   }
 

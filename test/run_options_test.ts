@@ -172,6 +172,33 @@ miniTest("a signal reaches the program, which may do as it likes", async ({ star
   assertEquals(await running.output, { status: 3, stdout: "ready\ngot\n", stderr: "" });
 });
 
+miniTest("SIGUSR1 is the container's, and never opens an inspector of mini", async ({ start }) => {
+  const running = start([
+    ...words("run --rm starter sh -c"),
+    "trap 'echo got' USR1; trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done",
+  ]);
+  const connects = async () => {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port: 9229 })).close();
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return false;
+      throw error;
+    }
+  };
+  const before = await connects();
+  await until("the program", () => running.stdout() === "ready\n");
+  running.kill("SIGUSR1");
+  await until("the first signal", () => running.stdout() === "ready\ngot\n");
+  // Deno begins to listen for itself half a second after its start.
+  await new Promise((resolve) => setTimeout(resolve, 800));
+  running.kill("SIGUSR1");
+  await until("the second signal", () => running.stdout() === "ready\ngot\ngot\n");
+  assertEquals(await connects(), before);
+  running.kill("SIGTERM");
+  assertEquals(await running.output, { status: 3, stdout: "ready\ngot\ngot\n", stderr: "" });
+});
+
 miniTest("--stop-signal is what mini stop sends", async ({ mini, start }) => {
   const script =
     "trap 'echo usr1; exit 4' USR1; trap 'echo term; exit 5' TERM; echo ready; while :; do sleep 0.05; done";
