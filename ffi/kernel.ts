@@ -7,7 +7,7 @@
 import { aarch64 } from "./aarch64.ts";
 import { MiniError, SyscallError } from "./errors.ts";
 import { link, type Machine } from "./machine_code.ts";
-import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
+import { type SyscallName, syscallNumbers } from "./syscall_numbers.ts";
 import { x86_64 } from "./x86_64.ts";
 
 /** What a system call takes: a number, a C string (a NUL is appended), the address of a buffer, or NULL. */
@@ -37,9 +37,11 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text + "\0");
 }
 
+const known = new Map<SyscallName, number>();
 /** The number of a system call on this machine. @throws {MiniError} where the machine has no such call. */
 export function syscallNumber(name: SyscallName): number {
-  const number = SYSCALL_NUMBERS[name][machine.column];
+  let number = known.get(name);
+  if (number === undefined) known.set(name, number = syscallNumbers(name)?.[machine.column] ?? -1);
   if (number < 0) throw new MiniError(`${machine.name} has no system call ${name}`);
   return number;
 }

@@ -3,7 +3,7 @@ import { MiniError, SyscallError } from "./errors.ts";
 import { addressOf, close, cString, machine, syscall, syscallNumber, trySyscall, waitingSyscall } from "./kernel.ts";
 import { op } from "./program.ts";
 import { spawn, waitForExit } from "./spawn.ts";
-import { SYSCALL_NUMBERS, type SyscallName } from "./syscall_numbers.ts";
+import { allSyscallNumbers, type SyscallName } from "./syscall_numbers.ts";
 
 Deno.test("a system call that fails gives back -errno, or throws it with the path", () => {
   assertEquals(trySyscall("close", -1), -9);
@@ -41,7 +41,7 @@ Deno.test("a string is passed with its NUL, and refused with one inside", () => 
 });
 
 Deno.test("a call that the machine does not have is refused by name", () => {
-  const missing = Object.entries(SYSCALL_NUMBERS).find(([, numbers]) => numbers[machine.column] < 0);
+  const missing = [...allSyscallNumbers()].find(([, numbers]) => numbers[machine.column] < 0);
   if (missing === undefined) return assertEquals(machine.name, "x86_64"); // which has them all
   const error = assertThrows(() => syscallNumber(missing[0] as SyscallName), MiniError);
   assertEquals(error.message, `${machine.name} has no system call ${missing[0]}`);

@@ -2,7 +2,7 @@
  * System call numbers of the 32-bit programs that a 64-bit kernel runs: i386 and x32 on x86-64, 32-bit Arm on aarch64.
  * Written as the kernel's tables, name by name in the order of the numbers; `-3` stands for three numbers without a call.
  */
-import { SYSCALL_NUMBERS } from "./syscall_numbers.ts";
+import { allSyscallNumbers } from "./syscall_numbers.ts";
 
 /** i386: arch/x86/entry/syscalls/syscall_32.tbl. */
 const X86 =
@@ -148,7 +148,7 @@ export function armNumbers(): ReadonlyMap<string, number> {
 /** The numbers of x32 by name, with X32_SYSCALL_BIT in them. */
 export function x32Numbers(): ReadonlyMap<string, number> {
   const numbers = new Map<string, number>(), without = new Set(NOT_X32.split(" "));
-  for (const [name, [number]] of Object.entries(SYSCALL_NUMBERS)) {
+  for (const [name, [number]] of allSyscallNumbers()) {
     if (number >= 0 && !without.has(name)) numbers.set(name, X32_SYSCALL_BIT + number);
   }
   X32_FROM_512.split(" ").forEach((name, i) => numbers.set(name, X32_SYSCALL_BIT + 512 + i));

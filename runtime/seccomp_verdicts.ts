@@ -1,5 +1,5 @@
 /** What the rules of a section come to for each number of each kind of system call that the machine knows. */
-import { SYSCALL_NUMBERS } from "../ffi/syscall_numbers.ts";
+import { allSyscallNumbers } from "../ffi/syscall_numbers.ts";
 import { armNumbers, X32_SYSCALL_BIT, x32Numbers, x86Numbers } from "../ffi/syscall_numbers_32.ts";
 import type { Condition, Rule, Section } from "./seccomp_rules.ts";
 
@@ -38,11 +38,12 @@ interface Kind {
   numbers(): Lookup;
 }
 
-const own = (column: 0 | 1) => (): Lookup => (name) => {
-  const number = Object.hasOwn(SYSCALL_NUMBERS, name)
-    ? SYSCALL_NUMBERS[name as keyof typeof SYSCALL_NUMBERS][column]
-    : -1;
-  return number < 0 ? undefined : number;
+const own = (column: 0 | 1) => (): Lookup => {
+  const all = allSyscallNumbers();
+  return (name) => {
+    const number = all.get(name)?.[column] ?? -1;
+    return number < 0 ? undefined : number;
+  };
 };
 const table = (numbers: () => ReadonlyMap<string, number>) => (): Lookup => {
   const map = numbers();

@@ -7,12 +7,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { aarch64 } from "../ffi/aarch64.ts";
 import { link } from "../ffi/machine_code.ts";
-import { SYSCALL_NUMBERS, type SyscallName } from "../ffi/syscall_numbers.ts";
+import { type SyscallName, syscallNumbers } from "../ffi/syscall_numbers.ts";
 
 const QEMU = "/usr/bin/qemu-aarch64-static";
 const CODE = 0x10000, DATA = 0x200000, DATA_BYTES = 0x1000, TABLE = DATA + 0x800;
 
-const number = (name: SyscallName) => SYSCALL_NUMBERS[name][1];
+const number = (name: SyscallName) => syscallNumbers(name)![1];
 /** movz and three movk: a 64-bit value into a register. */
 const set = (register: number, value: number | bigint): number[] =>
   [0, 1, 2, 3].map((i) => {

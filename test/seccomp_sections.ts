@@ -1,5 +1,5 @@
 /** Sections made at random from a seed, what they mean by the words of the specification, and calls worth trying on them. */
-import { SYSCALL_NUMBERS } from "../ffi/syscall_numbers.ts";
+import { allSyscallNumbers } from "../ffi/syscall_numbers.ts";
 import { armNumbers, x32Numbers, x86Numbers } from "../ffi/syscall_numbers_32.ts";
 import type { LinuxSeccomp, SeccompAction, SeccompArg, SeccompSyscall } from "../runtime/seccomp_types.ts";
 import type { Architecture } from "../runtime/seccomp_verdicts.ts";
@@ -52,7 +52,7 @@ export class Random {
 
 /** Names of calls of every kind that the machine makes, with those that differ most between them first. */
 export const ALL_NAMES: readonly string[] = [
-  ...new Set([...Object.keys(SYSCALL_NUMBERS), ...x86Numbers().keys(), ...armNumbers().keys()]),
+  ...new Set([...allSyscallNumbers().keys(), ...x86Numbers().keys(), ...armNumbers().keys()]),
 ];
 const SPECIAL = ["socket", "accept", "semop", "shmget", "ipc", "socketcall", "ioctl", "execve", "stat64"];
 
@@ -128,7 +128,7 @@ export const CALL_KINDS: Record<string, { audit: number; is64: boolean; numbers:
 };
 
 function column(index: 0 | 1): ReadonlyMap<string, number> {
-  return new Map(Object.entries(SYSCALL_NUMBERS).flatMap(([name, row]) => row[index] < 0 ? [] : [[name, row[index]]]));
+  return new Map([...allSyscallNumbers()].flatMap(([name, row]) => row[index] < 0 ? [] : [[name, row[index]]]));
 }
 
 /** The kinds that a filter for the section knows. */
