@@ -18,6 +18,7 @@ import { explainHost } from "../engine/host_error.ts";
 import { run, type RunOptions, type RunSource } from "../engine/run.ts";
 import { checkHostname, checkName } from "../engine/names.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
+import { readSeccomp } from "../engine/seccomp.ts";
 import type { Invocation } from "./command.ts";
 import type { FlagValues } from "./flag_values.ts";
 import { write } from "./output.ts";
@@ -95,6 +96,7 @@ function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
     labels: readPairs("label", flags.list("label"), false),
     capabilities: readCapabilities(flags.list("cap-add"), flags.list("cap-drop"), ownCapabilities()),
     noNewPrivileges: readSecurityOptions(flags.list("security-opt")),
+    seccomp: readSeccomp(flags.list("security-opt")),
     rlimits: flags.list("ulimit").map(readUlimit),
     sysctl: readPairs("sysctl", flags.list("sysctl"), true),
     shmBytes: flags.number("shm-size") ?? 0,

@@ -31,6 +31,7 @@ export async function findImage(root: string, name: string, options: FindOptions
     return {
       name,
       imageId: image.id,
+      architecture: image.config.architecture,
       diffIDs: image.diffIDs,
       layers: image.layers,
       config: image.config.config ?? {},

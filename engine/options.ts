@@ -3,6 +3,7 @@ import { resolve } from "@std/path";
 import { MiniError } from "../ffi/errors.ts";
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
 import { rlimitNumber } from "../runtime/rlimits.ts";
+import { isSeccompOption } from "./seccomp.ts";
 import type { Mount, Rlimit } from "../runtime/spec.ts";
 
 /**
@@ -191,13 +192,16 @@ export function readPairs(flag: string, texts: readonly string[], valueNeeded: b
   return Object.fromEntries(pairs);
 }
 
-/** `--security-opt`: so far no-new-privileges alone. Returns whether it is on. @throws {MiniError} for any other. */
+/** `--security-opt no-new-privileges`: whether it is on. @throws {MiniError} for what is neither that nor `seccomp=…`. */
 export function readSecurityOptions(options: readonly string[]): boolean {
   let noNewPrivileges = true;
   for (const option of options) {
+    if (isSeccompOption(option)) continue; // readSeccomp reads it
     const [key, value = "true"] = option.split(/[=:]/, 2);
     if (key !== "no-new-privileges") {
-      throw new MiniError(`--security-opt ${option} is not there yet; no-new-privileges[=false] is`);
+      throw new MiniError(
+        `--security-opt ${option} is not there yet; no-new-privileges[=false] and seccomp=unconfined|builtin|FILE are`,
+      );
     }
     if (value !== "true" && value !== "false") throw new MiniError(`--security-opt ${option}: it is true or false`);
     noNewPrivileges = value === "true";

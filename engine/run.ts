@@ -14,6 +14,7 @@ import { explainHost } from "./host_error.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
 import { cgroupPath, type ContainerConfig, type ContainerRecord, RECORD_VERSION } from "./record.ts";
+import type { SeccompChoice } from "./seccomp.ts";
 import { buildSpec } from "./spec.ts";
 import { startTicks } from "./process.ts";
 import { Signals } from "./signals.ts";
@@ -25,6 +26,8 @@ export interface RunSource {
   /** What the user called it. */
   readonly name: string;
   readonly imageId?: string;
+  /** As images write it: amd64, 386. */
+  readonly architecture?: string;
   /** Diff IDs and folders of the layers, the bottom one first; empty for a folder. */
   readonly diffIDs: readonly string[];
   readonly layers: readonly string[];
@@ -64,6 +67,7 @@ export interface RunOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly capabilities: string[];
   readonly noNewPrivileges: boolean;
+  readonly seccomp: SeccompChoice;
   readonly rlimits: Rlimit[];
   readonly sysctl: Record<string, string>;
   readonly shmBytes: number;
@@ -284,6 +288,7 @@ function describe(
     user,
     capabilities: options.capabilities,
     noNewPrivileges: options.noNewPrivileges,
+    seccomp: options.seccomp({ capabilities: options.capabilities, imageArchitecture: source.architecture }),
     volumes: options.volumes,
     rlimits: options.rlimits,
     sysctl: options.sysctl,

@@ -2,6 +2,7 @@
 import { MiniError } from "../ffi/errors.ts";
 import { OCI_VERSION } from "../runtime/spec.ts";
 import type { Mount, Namespace, Rlimit, Spec } from "../runtime/spec.ts";
+import type { LinuxSeccomp } from "../runtime/seccomp_types.ts";
 import type { ContainerConfig } from "./record.ts";
 import type { ResolvedUser } from "./users.ts";
 
@@ -10,6 +11,8 @@ export interface SpecOptions {
   readonly user: ResolvedUser;
   readonly capabilities: string[];
   readonly noNewPrivileges: boolean;
+  /** Without one every system call is allowed. */
+  readonly seccomp: LinuxSeccomp | undefined;
   readonly volumes: readonly Mount[];
   readonly rlimits: Rlimit[];
   readonly sysctl: Record<string, string>;
@@ -106,6 +109,7 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
       sysctl: options.sysctl,
       maskedPaths: [...MASKED, ...thermalPaths()],
       readonlyPaths: READONLY,
+      ...options.seccomp ? { seccomp: options.seccomp } : {},
     },
   };
 }

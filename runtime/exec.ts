@@ -69,6 +69,7 @@ export async function startExec(target: Target, process: Process, options: ExecO
     if (target.cgroup !== undefined) cgroup = open(target.cgroup, O_PATH | O_DIRECTORY);
     const program = planExec({
       process,
+      seccomp: target.spec.linux?.seccomp,
       namespaces,
       container: target.pidfd,
       sync: theirs,

@@ -60,6 +60,7 @@ import {
   workingDirectory,
 } from "./plan_process.ts";
 import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
+import { seccompOperations } from "./plan_seccomp.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
 
 /** Where a container's root comes from. */
@@ -132,6 +133,7 @@ export function plan(input: PlanInput): Plan {
   const flags = namespaces.filter((n) => n.path === undefined && !later.includes(n.type))
     .reduce((all, n) => all | CLONE_FLAG[n.type], 0n);
   const user = isNew(spec, "user"), mounts = spec.mounts ?? [];
+  const seccomp = seccompOperations(linux.seccomp, process.noNewPrivileges ?? false);
   const program = [
     ...(user ? userNamespaceOperations(descriptors.sync, flags) : []),
     ...namespaceOperations(input),
@@ -160,11 +162,13 @@ export function plan(input: PlanInput): Plan {
     ...rlimitOperations(process),
     ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
     ...workingDirectory(process.cwd),
+    ...seccomp.early,
     ...identityOperations(process, facts.lastCapability),
     ...dieWithParent(descriptors.sync),
-    ...(input.init ? initOperations(process.terminal ?? false) : []),
+    // The init is filtered as well: what the container's root makes it do by ptrace must not get around the filter.
+    ...(input.init ? [...seccomp.late, ...initOperations(process.terminal ?? false)] : []),
     ...signalOperations(),
-    ...execOperations(process),
+    ...execOperations(process, input.init ? [] : seccomp.late),
     orphaned(),
     ...(user ? tellChild(descriptors.sync) : []),
   ];

@@ -11,12 +11,16 @@ import {
   signalOperations,
   workingDirectory,
 } from "./plan_process.ts";
+import { seccompOperations } from "./plan_seccomp.ts";
 import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
+import type { LinuxSeccomp } from "./seccomp_types.ts";
 import type { Process } from "./spec.ts";
 
 /** All that such a program depends on. */
 export interface ExecInput {
   readonly process: Process;
+  /** The container's filter of system calls. */
+  readonly seccomp: LinuxSeccomp | undefined;
   /** CLONE_NEW… flags of the namespaces to join, those that the container has of its own. */
   readonly namespaces: bigint;
   /** A descriptor of the container's PID 1. */
@@ -39,6 +43,7 @@ const ROOT = "container root";
  */
 export function planExec(input: ExecInput): Program {
   const { process, sync } = input, terminal = process.terminal ?? false;
+  const seccomp = seccompOperations(input.seccomp, process.noNewPrivileges ?? false);
   return [
     op("setns", [input.container, input.namespaces], "join the container's namespaces"),
     ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
@@ -52,10 +57,11 @@ export function planExec(input: ExecInput): Program {
     ...rlimitOperations(process),
     ...streamOperations(terminal, input.streams),
     ...workingDirectory(process.cwd),
+    ...seccomp.early,
     ...identityOperations(process, input.lastCapability),
     ...(input.detached ? [] : dieWithParent(sync)),
     ...signalOperations(),
-    ...execOperations(process),
+    ...execOperations(process, seccomp.late),
     orphaned(),
     ...(input.detached ? reapChild() : tellChild(sync)),
   ];

@@ -148,8 +148,12 @@ export function execCandidates(process: Process): string[] {
   return path.split(":").map((folder) => `${folder === "" ? "." : folder.replace(/\/+$/, "")}/${program}`);
 }
 
-/** The last operations: nothing inherited but the three standard descriptors, and the program itself, searched along PATH. */
-export function execOperations(process: Process, preserveFds = 0): Operation[] {
+/**
+ * The last operations: nothing inherited but the three standard descriptors, and the program itself, searched along PATH.
+ *
+ * @param last what is done directly before the program begins.
+ */
+export function execOperations(process: Process, last: readonly Operation[] = [], preserveFds = 0): Operation[] {
   const candidates = execCandidates(process);
   return [
     op(
@@ -157,6 +161,7 @@ export function execOperations(process: Process, preserveFds = 0): Operation[] {
       [3 + preserveFds, 0xffffffff, CLOSE_RANGE_CLOEXEC],
       "nothing else of ours is open in the program",
     ),
+    ...last,
     ...candidates.map((path, i) =>
       op("execve", [path, process.args, process.env ?? []], `become ${path}`, {
         name: `${EXEC}${i}`,

@@ -5,6 +5,8 @@
  * https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md
  */
 
+import type { LinuxSeccomp } from "./seccomp_types.ts";
+
 /** The version written into specs and states that are made here. */
 export const OCI_VERSION = "1.2.0";
 
@@ -107,4 +109,5 @@ export interface Linux {
   sysctl?: Record<string, string>;
   maskedPaths?: string[];
   readonlyPaths?: string[];
+  seccomp?: LinuxSeccomp;
 }

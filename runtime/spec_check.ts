@@ -1,6 +1,7 @@
 /** Checks a specification: what it asks for is carried out, or refused by name. Nothing is passed over. */
 import { MiniError } from "../ffi/errors.ts";
 import { isNew } from "./plan.ts";
+import { seccompFilter } from "./plan_seccomp.ts";
 import { components } from "./plan_paths.ts";
 import type { Mount, NamespaceType, Process, Spec } from "./spec.ts";
 
@@ -26,6 +27,7 @@ export function checkSpec(spec: Spec): void {
   checkNamespaces(spec);
   checkProcess(spec.process);
   for (const mount of spec.mounts ?? []) checkMount(mount);
+  if (spec.linux?.seccomp !== undefined) seccompFilter(spec.linux.seccomp);
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) checkSysctl(spec, key, value);
   for (const name of [spec.hostname, spec.domainname]) {
     // sethostname(2): at most 64 bytes.

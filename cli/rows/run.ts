@@ -87,8 +87,8 @@ export const runFlags: readonly Flag[] = [
     name: "security-opt",
     kind: "list",
     heading: ISOLATION,
-    values: ["no-new-privileges", "no-new-privileges=false"],
-    description: "Security option, no-new-privileges[=false]",
+    values: ["no-new-privileges", "no-new-privileges=false", "seccomp=unconfined", "seccomp=builtin", "seccomp="],
+    description: "Security option, no-new-privileges[=false], seccomp=unconfined|builtin|FILE",
   },
   { name: "sysctl", kind: "list", heading: ISOLATION, description: "Set a kernel parameter, name=value" },
 ];
