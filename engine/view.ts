@@ -22,7 +22,7 @@ import { overlayRootfs } from "../runtime/overlay.ts";
 export interface ViewSource {
   readonly layers: readonly string[];
   readonly upper?: string;
-  /** An empty folder to mount on. */
+  /** An empty folder to mount on; `TARGET.links` beside it may be made (overlay.ts). */
   readonly target: string;
 }
 
@@ -38,12 +38,11 @@ export function openView({ layers, upper, target }: ViewSource): number {
   const folders = upper === undefined ? layers : [...layers, upper];
   if (folders.length === 1) return open(folders[0]!, O_PATH | O_DIRECTORY);
   // Without an upper folder overlayfs is read-only and needs no work folder.
-  const { rootfs, descriptors } = overlayRootfs({ lowers: folders, target });
+  const rootfs = overlayRootfs({ lowers: folders, target });
   const pair = new Int32Array(2);
   syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
   const [ours = -1, theirs = -1] = pair;
   try {
-    if (rootfs.kind !== "overlay") throw new Error("layers make an overlay");
     const program: Program = [
       op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host"),
       op("chdir", [rootfs.relativeTo], "where the layers are"),
@@ -53,7 +52,7 @@ export function openView({ layers, upper, target }: ViewSource): number {
       op("read", [theirs, { cell: "answer", size: 8 }, 1], "until it has taken the root"),
       op("exit_group", [0], "done"),
     ];
-    const { pidfd, results } = spawn(program, { flags: CLONE_NEWNS, pass: [theirs, ...descriptors] });
+    const { pidfd, results } = spawn(program, { flags: CLONE_NEWNS, pass: [theirs] });
     // Ours must be the only other copy, so that the end of the program ends the wait below.
     close(pair[1]!);
     pair[1] = -1;
@@ -72,6 +71,5 @@ export function openView({ layers, upper, target }: ViewSource): number {
     }
   } finally {
     for (const fd of pair) if (fd >= 0) close(fd);
-    descriptors.forEach(close);
   }
 }

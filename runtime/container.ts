@@ -174,12 +174,9 @@ export function prepare(
       descriptors.push(namespaces[type] = syscall("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
     }
     const { root } = options;
-    const overlay = "layers" in root ? overlayRootfs(root.layers) : undefined;
-    descriptors.push(...overlay?.descriptors ?? []);
-    const rootfs = overlay?.rootfs ?? { kind: "directory" as const, path: (root as { directory: string }).directory };
     const input: PlanInput = {
       spec,
-      rootfs,
+      rootfs: "layers" in root ? overlayRootfs(root.layers) : { kind: "directory", path: root.directory },
       facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability() },
       descriptors: { sync, namespaces, ...(options.stdio ? { stdio: streams(spec, options.stdio) } : {}) },
       init: options.init ?? false,

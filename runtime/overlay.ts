@@ -1,7 +1,5 @@
 /** The options of an overlay mount, within the page that mount(2) takes: Documentation/filesystems/overlayfs.rst. */
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
-import { close, syscall } from "../ffi/kernel.ts";
 import type { Rootfs } from "./plan.ts";
 
 /** Layers and the folders of one container. */
@@ -11,7 +9,7 @@ export interface Layers {
   /** Takes the changes; without it the mount is read-only, and `work` is not used. */
   readonly upper?: string;
   readonly work?: string;
-  /** An empty folder to mount on, in the container's mount namespace alone. */
+  /** An empty folder to mount on, in the container's mount namespace alone. `TARGET.links` beside it may be made. */
   readonly target: string;
   /** The container's changes need not survive a power loss, because the container does not: nothing is synced at its end. */
   readonly volatile?: boolean;
@@ -24,13 +22,13 @@ const MOST_LAYERS = 500;
 
 /**
  * The root filesystem of a container. Paths stand in the options as they are where they fit; otherwise (many layers, or a
- * path with a comma, colon or backslash, which the options give a meaning) every folder is opened and stands there as its
- * descriptor's number below /proc/self/fd.
+ * path with a comma, colon or backslash, which the options give a meaning) a folder of short links to them is made, and the
+ * links stand there. Descriptors below /proc/self/fd would not do: overlayfs wants its layers from the mount namespace that
+ * it is mounted in, which does not exist yet.
  *
- * @returns the root, and the descriptors that must be passed to the program (the caller's to close).
- * @throws {MiniError} for more layers than overlayfs takes. @throws {SyscallError} when a folder cannot be opened.
+ * @throws {MiniError} for more layers than overlayfs takes. @throws {Deno.errors} when the links cannot be made.
  */
-export function overlayRootfs(layers: Layers): { rootfs: Rootfs; descriptors: number[] } {
+export function overlayRootfs(layers: Layers): Extract<Rootfs, { kind: "overlay" }> {
   const { lowers, upper, work, target, volatile } = layers;
   if (lowers.length > MOST_LAYERS) {
     throw new MiniError(`the image has ${lowers.length} layers, and overlayfs stacks ${MOST_LAYERS} at most`);
@@ -45,18 +43,27 @@ export function overlayRootfs(layers: Layers): { rootfs: Rootfs; descriptors: nu
   const plain = write((folder) => folder);
   const special = [...lowers, upper ?? "", work ?? ""].some((folder) => /[,:\\]/.test(folder));
   if (!special && new TextEncoder().encode(plain).length <= PAGE) {
-    return { rootfs: { kind: "overlay", options: plain, relativeTo: "/", target }, descriptors: [] };
+    return { kind: "overlay", options: plain, relativeTo: "/", target };
   }
-  const descriptors: number[] = [];
+  const links = `${target}.links`;
+  Deno.mkdirSync(links, { recursive: true, mode: 0o700 });
+  let count = 0;
+  const options = write((folder) => {
+    const name = `${count++}`;
+    link(folder, `${links}/${name}`);
+    return name;
+  });
+  return { kind: "overlay", options, relativeTo: links, target };
+}
+
+/** Makes a symbolic link, in place of one that an earlier look at the same container has left. */
+function link(to: string, path: string): void {
   try {
-    const options = write((folder) => {
-      const fd = syscall("openat", AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-      descriptors.push(fd);
-      return `${fd}`;
-    });
-    return { rootfs: { kind: "overlay", options, relativeTo: "/proc/self/fd", target }, descriptors };
+    Deno.symlinkSync(to, path);
   } catch (error) {
-    descriptors.forEach(close);
-    throw error;
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    if (Deno.readLinkSync(path) === to) return;
+    Deno.removeSync(path);
+    Deno.symlinkSync(to, path);
   }
 }
