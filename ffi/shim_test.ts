@@ -42,8 +42,12 @@ Deno.test("there is no status as long as the child runs, and the shim takes next
   await underShim("read line", async (shim, statusFile) => {
     assertEquals(readShimStatus(statusFile), undefined);
     const file = (name: string) => Deno.readTextFileSync(`/proc/${shim.pid}/${name}`);
-    const child = Number(file(`task/${shim.pid}/children`).trim());
-    assert(child > 0);
+    let child = 0;
+    for (let tries = 0; child === 0; tries++) {
+      assert(tries < 1000, "the shim makes no child");
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      child = Number(file(`task/${shim.pid}/children`).trim());
+    }
     // It has closed everything, so that nobody waits for its end who waits for the end of a stream.
     for (let tries = 0; [...Deno.readDirSync(`/proc/${shim.pid}/fd`)].length > 0; tries++) {
       assert(tries < 100, "the shim keeps descriptors open");

@@ -81,6 +81,7 @@ export type SyscallName = Names<typeof TABLE>;
 
 /** A call's number on x86-64 and on aarch64; -1 where the machine has no such call. Undefined for a name there is not. */
 export function syscallNumbers(name: string): readonly [x86_64: number, aarch64: number] | undefined {
+  if (!/^\w+$/.test(name)) return undefined;
   let at = TABLE.indexOf(`,${name} `);
   if (at < 0) at = TABLE.indexOf(`\n${name} `);
   if (at < 0) return undefined;
