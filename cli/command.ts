@@ -89,6 +89,11 @@ export interface CommandRow {
   readonly failureStatus?: number;
   /** Left out of help and completion. */
   readonly hidden?: true;
+  /**
+   * What the command does about SIGUSR1, through which Deno would open its inspector to every user of the host: it hands
+   * signals on to a container, or it has ended long before Deno listens. Without it the signal ends the command.
+   */
+  readonly signals?: "forwarded" | "brief";
 }
 
 /** The implementation of a command: returns the exit status. */

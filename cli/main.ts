@@ -56,6 +56,7 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
   const parsed = parse(command, rest, `mini ${name}`);
   if (parsed.help) return printHelp(name.split(" "));
   const { default: run } = await command.load();
+  if (command.signals === undefined) (await import("../ffi/redirect_signal.ts")).endOnSigusr1();
   return await run({ command, flags: parsed.flags, args: parsed.args, globals, raw: rest });
 }
 

@@ -46,3 +46,12 @@ export function redirectSignal(from: number, to: number): void {
   }
   syscall("rt_sigaction", from, action, null, 8);
 }
+
+/** For a command that has no use for SIGUSR1: it ends by it, as any program does that does not handle it. */
+export function endOnSigusr1(): void {
+  const SIGUSR1 = 10, SIGUSR2 = 12;
+  const end = () => Deno.exit(128 + SIGUSR1);
+  Deno.addSignalListener("SIGUSR1", end);
+  Deno.addSignalListener("SIGUSR2", end);
+  redirectSignal(SIGUSR1, SIGUSR2);
+}

@@ -64,6 +64,7 @@ export const stop: CommandRow = {
 /** `mini exec`. */
 export const exec: CommandRow = {
   name: "exec",
+  signals: "forwarded",
   aliases: ["container exec"],
   group: "Run containers",
   summary: "Run a program in a running container",

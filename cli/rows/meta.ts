@@ -5,6 +5,7 @@ import type { CommandRow } from "../command.ts";
 /** `mini version` without its implementation. */
 export const version: CommandRow = {
   name: "version",
+  signals: "brief",
   group: "About mini",
   summary: "Show the versions of mini, Deno and the kernel",
   usage: "[OPTIONS]",
@@ -23,6 +24,7 @@ export const version: CommandRow = {
 /** `mini help` without its implementation. */
 export const help: CommandRow = {
   name: "help",
+  signals: "brief",
   group: "About mini",
   summary: "Show help for a command",
   usage: "[COMMAND]",
@@ -33,6 +35,7 @@ export const help: CommandRow = {
 /** `mini completion` without its implementation. */
 export const completion: CommandRow = {
   name: "completion",
+  signals: "brief",
   group: "About mini",
   summary: "Print the completion script of a shell",
   usage: "bash|zsh|fish",
@@ -54,6 +57,7 @@ export const completion: CommandRow = {
 /** What the completion scripts call. */
 export const complete: CommandRow = {
   name: "__complete",
+  signals: "brief",
   group: "About mini",
   summary: "List what may stand at the end of a command line",
   usage: "-- [WORD...]",

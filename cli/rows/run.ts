@@ -96,6 +96,7 @@ export const runFlags: readonly Flag[] = [
 /** `mini run` without its implementation. */
 export const run: CommandRow = {
   name: "run",
+  signals: "forwarded",
   group: "Run containers",
   summary: "Create and run a new container from an image",
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
