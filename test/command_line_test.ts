@@ -53,7 +53,7 @@ Deno.test({
 Deno.test("the version is one line", async () => {
   for (const line of ["mini --version", "mini -v", "mini --debug --version"]) {
     const { stdout, stderr, status } = await bash(line);
-    assert(/^mini version \d+\.\d+\.\d+(, build \w+)?\n$/.test(stdout), stdout);
+    assert(/^mini version \d+\.\d+\.\d+(, build [\w-]+)?\n$/.test(stdout), stdout);
     assertEquals({ stderr, status }, { stderr: "", status: 0 });
   }
 });
