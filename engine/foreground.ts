@@ -8,7 +8,7 @@ import type { Container, StartOptions } from "../runtime/container.ts";
 import type { Signals } from "./signals.ts";
 import { copyIn, copyOut, End, makePipes, type Pipes, setNonBlocking } from "./stdio.ts";
 
-const SIGHUP = 1, SIGINT = 2, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGCONT = 18;
+const SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGCONT = 18;
 /** The so many-th SIGINT or SIGTERM kills, since a PID 1 may ignore those before. */
 const IMPATIENT_AFTER = 3;
 /** How long a container has whose terminal is gone. */
@@ -105,10 +105,19 @@ class Forwarding implements Disposable {
     this.#container = container;
   }
 
-  receive(signal: number): void {
-    if (signal === SIGHUP && this.#ours !== undefined && !isTerminal(this.#ours)) return this.hangUp();
+  receive(signal: number): boolean {
+    // What is only being made has no handlers yet, and would lose the signal.
+    if (!this.#container.started && [SIGHUP, SIGINT, SIGQUIT, SIGTERM].includes(signal)) {
+      this.#container.kill(SIGKILL);
+      return false;
+    }
+    if (signal === SIGHUP && this.#ours !== undefined && !isTerminal(this.#ours)) {
+      this.hangUp();
+      return true;
+    }
     const counts = signal === SIGINT || signal === SIGTERM;
     this.#container.kill(counts && ++this.#impatience >= IMPATIENT_AFTER ? SIGKILL : signal);
+    return true;
   }
 
   /** Tells the container that there is no terminal any more, and gives it a while to end. */
@@ -208,7 +217,7 @@ async function withTerminal(container: Container, signals: Signals, interactive:
       raw?.again();
       resize();
     }
-    forwarding.receive(signal);
+    return forwarding.receive(signal);
   };
   // As when the line of a terminal is cut: what is in the container sees its own hung up, too.
   const hangUp = () => {

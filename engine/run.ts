@@ -194,6 +194,8 @@ async function runContainer(
         await foreground.discard();
         throw error;
       }
+      const interruptedBy = await signals.interruptedBy();
+      if (interruptedBy !== undefined) return 128 + interruptedBy;
       failure = error;
       status = error.exitStatus ?? 125;
       end = { exitCode: status, error: error.message };

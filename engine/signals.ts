@@ -30,10 +30,13 @@ function redirected(): "SIGSTKFLT" {
   return name;
 }
 
+/** Is given a signal. Returns false to have it taken as if the container was not there yet. */
+export type Receive = (signal: number) => boolean | void;
+
 /** Catches the signals from when it is made until it is disposed of. */
 export class Signals implements Disposable {
   #remove: (() => void)[] = [];
-  #receive: ((signal: number) => void) | undefined;
+  #receive: Receive | undefined;
   readonly #interruption = new AbortController();
   #interruptedBy: number | undefined;
 
@@ -46,8 +49,8 @@ export class Signals implements Disposable {
       const handler = () => {
         // It needs a handler even so: Deno's own, which comes with the first listener to any signal, would end us.
         if (ignored) return;
-        if (this.#receive) this.#receive(number);
-        else if (ENDING.includes(name)) {
+        if (this.#receive?.(number) ?? this.#receive !== undefined) return;
+        if (ENDING.includes(name)) {
           this.#interruptedBy ??= number;
           this.#interruption.abort();
         }
@@ -72,7 +75,7 @@ export class Signals implements Disposable {
   }
 
   /** Passes every signal on, until the body has ended. */
-  async during<T>(receive: (signal: number) => void, body: () => Promise<T>): Promise<T> {
+  async during<T>(receive: Receive, body: () => Promise<T>): Promise<T> {
     this.#receive = receive;
     try {
       return await body();

@@ -45,6 +45,7 @@ export class Container {
   readonly #lifeline: number;
   readonly #inside: Inside | undefined;
   #exit: Promise<ExitStatus> | undefined;
+  #reaped = false;
 
   /** @param terminal the master side of the container's terminal; the caller's to close. */
   constructor(spawned: Spawned, lifeline: number, readonly terminal: number | undefined, inside?: Inside) {
@@ -61,6 +62,11 @@ export class Container {
   /** The program that made it, and what its operations returned. */
   get results(): Results {
     return this.#spawned.results;
+  }
+
+  /** Whether it has come to its own program. */
+  get started(): boolean {
+    return this.#reaped || startedProgram(this.results);
   }
 
   /** Sends a signal to its PID 1. Nothing happens if that has ended. pidfd_send_signal(2) */
@@ -109,6 +115,7 @@ export class Container {
       }
       return status;
     } finally {
+      this.#reaped = true;
       results.close();
       close(pidfd);
       close(this.#lifeline);
