@@ -3,8 +3,9 @@
  *
  *     deno run -A tools/build.ts [--with=compile|deno]
  *
- * `deno compile` makes it; where its base executable cannot be downloaded, tools/single_file builds it on the running
- * `deno` executable. `--with` asks for one of the two.
+ * tools/single_file builds it on the running `deno` executable; where that is of a kind that it does not know, `deno compile`
+ * does, which downloads a base of its own. `--with` asks for one of the two. The first is what the tests try, starts faster,
+ * and is the same on every machine.
  */
 import { resolve } from "@std/path";
 import { packProgram, type Program } from "./single_file/program.ts";
@@ -70,25 +71,20 @@ function tryOut(path: string): void {
   }
 }
 
-/** Builds with `deno compile`. Returns undefined, or the reason why that cannot be. */
-async function withCompile(to: string, files: string[]): Promise<string | undefined> {
+/** Builds with `deno compile`. */
+async function withCompile(to: string, files: string[]): Promise<void> {
   try {
     // DENORT_BIN is Deno's way to name a base that is there already.
     if (!Deno.env.has("DENORT_BIN")) {
       await (await fetch(DOWNLOADS, { signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS) })).body?.cancel();
     }
   } catch (error) {
-    return `Deno's download server cannot be reached (${error instanceof Error ? error.message : error})`;
+    throw new Error(`Deno's download server cannot be reached (${error instanceof Error ? error.message : error})`);
   }
-  try {
-    // No code cache: a compiled program keeps it under a name that anybody could guess and make first, in /tmp.
-    const include = files.map((name) => `--include=build/${name}`);
-    deno("compile", "--quiet", "-A", "--no-config", "--no-code-cache", ...include, "--output", to, "build/mini.js");
-    tryOut(to);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
+  // No code cache: a compiled program keeps it under a name that anybody could guess and make first, in /tmp.
+  const include = files.map((name) => `--include=build/${name}`);
+  deno("compile", "--quiet", "-A", "--no-config", "--no-code-cache", ...include, "--output", to, "build/mini.js");
+  tryOut(to);
 }
 
 async function withDeno(to: string, program: Program, files: string[]): Promise<void> {
@@ -116,13 +112,16 @@ async function build(way: string | undefined): Promise<void> {
   // Beside the old file and renamed: a mini that runs keeps its own.
   const unfinished = `${ROOT}/mini.${Deno.pid}.tmp`;
   try {
-    if (way !== "deno") {
-      const reason = await withCompile(unfinished, files);
-      if (reason && way === "compile") throw new Error(reason);
-      if (reason) say(`${reason}; building on the deno executable instead`);
-      way = reason ? "deno" : "compile";
+    if (way !== "compile") {
+      try {
+        await withDeno(unfinished, packed, files);
+      } catch (error) {
+        if (way === "deno") throw error;
+        say(`${error instanceof Error ? error.message : error}; trying deno compile instead`);
+        way = "compile";
+      }
     }
-    if (way === "deno") await withDeno(unfinished, packed, files);
+    if (way === "compile") await withCompile(unfinished, files);
     Deno.renameSync(unfinished, `${ROOT}/mini`);
   } finally {
     await Deno.remove(unfinished).catch((error) => {
@@ -131,7 +130,9 @@ async function build(way: string | undefined): Promise<void> {
   }
   const { size } = Deno.statSync(`${ROOT}/mini`);
   say(
-    `./mini, ${(size / 1e6).toFixed(1)} MB, built ${way === "deno" ? "on the deno executable" : "with deno compile"}`,
+    `./mini, ${(size / 1e6).toFixed(1)} MB, built ${
+      way === "compile" ? "with deno compile" : "on the deno executable"
+    }`,
   );
 }
 
