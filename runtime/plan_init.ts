@@ -4,7 +4,7 @@
  * The container's program runs as its child; when that ends, so does the init, with the same status, and the kernel ends
  * whatever is left in the pid namespace.
  */
-import { TIOCSPGRP, WNOHANG } from "../ffi/constants.ts";
+import { PR_SET_NAME, TIOCSPGRP, WNOHANG } from "../ffi/constants.ts";
 import { op, type Operation, result } from "../ffi/program.ts";
 
 const SIGCHLD = 17, CLONE_PARENT_SETTID = 0x100000;
@@ -30,7 +30,7 @@ export function initOperations(terminal: boolean): Operation[] {
       [SIGCHLD | CLONE_PARENT_SETTID, 0, { cell: "init child", size: 8 }, 0, 0],
       "init stays, the program is its child",
       {
-        jump: { when: ">", to: "init wait" },
+        jump: { when: ">", to: "init" },
       },
     ),
     op("setpgid", [0, 0], "a process group of its own, so that the terminal's signals reach it once"),
@@ -42,6 +42,7 @@ export function initOperations(terminal: boolean): Operation[] {
       : []),
     op("add", [0, 0], "the program's side goes on", { jump: { when: "always", to: "init done" } }),
 
+    op("prctl", [PR_SET_NAME, "mini-init", 0, 0, 0], "init: what ps calls it", { name: "init", optional: true }),
     op("rt_sigtimedwait", [new Uint8Array(8).fill(0xff), 0, 0, 8], "init: wait for a signal", {
       name: "init wait",
       jump: { when: "<", to: "init wait" },
