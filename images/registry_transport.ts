@@ -190,6 +190,7 @@ class StallWatch {
   readonly #controller = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #forward: () => void;
+  #ended = false;
   stalled = false;
   constructor(readonly stallMs: number, readonly outer: AbortSignal | undefined) {
     this.#forward = () => this.#controller.abort(outer!.reason);
@@ -202,6 +203,8 @@ class StallWatch {
   /** Something is awaited from the network, or has just been heard. */
   wake(): void {
     clearTimeout(this.#timer);
+    // A registry may answer while we still send; what is sent after that is not waited for.
+    if (this.#ended) return;
     this.#timer = setTimeout(() => {
       this.stalled = true;
       this.#controller.abort(new Error("stalled"));
@@ -212,6 +215,7 @@ class StallWatch {
     clearTimeout(this.#timer);
   }
   end(): void {
+    this.#ended = true;
     this.rest();
     this.outer?.removeEventListener("abort", this.#forward);
   }
