@@ -140,7 +140,12 @@ Deno.test("variables that would change what Deno does do not reach it, and the u
   };
   const { deno, user } = await probe(file, { clearEnv: true, env: { ...dangerous, ...harmless } });
   assertEquals(user, { ...dangerous, ...harmless });
-  const own = { DENO_DIR: "/dev/null", DENO_NO_UPDATE_CHECK: "1", DENO_DISABLE_NODE_SHIM: "1" };
+  const own = {
+    DENO_DIR: "/dev/null",
+    DENO_NO_UPDATE_CHECK: "1",
+    DENO_LOG: "error,deno::cache::cache_db=off",
+    DENO_DISABLE_NODE_SHIM: "1",
+  };
   assertEquals(deno, { ...harmless, ...own });
 });
 
