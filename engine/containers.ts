@@ -5,6 +5,7 @@
  *     ROOT/containers/ID/container.json   the record (record.ts)
  *     ROOT/containers/ID/config.json      the OCI specification
  *     ROOT/containers/ID/{upper,work,merged}
+ *     …/.ID                               what is just being made or removed
  *     ROOT/names/NAME                     a symbolic link to ID: making it is what takes the name
  *     STATE/containers/ID/state.json      what runs
  *     STATE/containers/ID/lock            locked (flock) by the process that runs it; the kernel unlocks it when that dies
@@ -109,6 +110,16 @@ function remove(path: string): void {
       if (!(error instanceof Deno.errors.NotFound) || tries > 100) throw error;
     }
   }
+}
+
+/** Removes a folder of which nobody ever sees a half: it gets another name first. */
+function removeAtOnce(path: string, unnamed: string): void {
+  try {
+    Deno.renameSync(path, unnamed);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  remove(unnamed); // also what an earlier command did not come to the end of
 }
 
 export class Containers {
@@ -221,14 +232,14 @@ export class Containers {
   ended(record: ContainerRecord, end: ContainerEnd): void {
     record.end = end;
     this.write(record);
-    remove(this.stateFolder(record.id));
+    this.#removeState(record.id);
   }
 
   /** Removes all of a container: what it changed, its record, its name. In an order that a crash leaves findable. */
   forget(id: string, name: string | undefined): void {
-    remove(this.folder(id));
+    removeAtOnce(this.folder(id), this.folder(`.${id}`));
     if (name !== undefined) this.#dropName(name, id);
-    remove(this.stateFolder(id));
+    this.#removeState(id);
   }
 
   /** The record of a container; undefined when there is none. @throws {MiniError} for a damaged one, or one of a newer mini. */
@@ -247,6 +258,11 @@ export class Containers {
     return record;
   }
 
+  /** Those that there are; a folder that begins with a dot is being removed. */
+  #ids(): string[] {
+    return names(`${this.root}/containers`).filter((name) => !name.startsWith("."));
+  }
+
   /**
    * Every container, the newest first. Sweeps first.
    *
@@ -254,7 +270,7 @@ export class Containers {
    */
   async list(note: (sentence: string) => void): Promise<Found[]> {
     await this.sweep();
-    const found = names(`${this.root}/containers`).flatMap((id) => {
+    const found = this.#ids().flatMap((id) => {
       try {
         const one = this.#find(id);
         return one ? [one] : [];
@@ -293,7 +309,7 @@ export class Containers {
     if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) {
       id = readLink(`${this.root}/names/${text}`);
       if (id === undefined) {
-        const ids = names(`${this.root}/containers`).filter((name) => name.startsWith(text));
+        const ids = this.#ids().filter((name) => name.startsWith(text));
         if (ids.length > 1) {
           throw new MiniError(`${text} is the beginning of ${ids.length} containers' ids: give more of it`);
         }
@@ -315,12 +331,14 @@ export class Containers {
     const cleared: string[] = [];
     for (const id of names(`${this.state}/containers`)) {
       if (id.startsWith(".")) {
-        if (this.#clearUnborn(id)) cleared.push(id.slice(1));
+        this.#clearUnnamed(id);
         continue;
       }
       const lock = this.take(id);
       if (!lock) continue;
       try {
+        if (!exists(this.stateFolder(id))) continue; // it came to its end just now
+
         await this.#clearUp(id);
         cleared.push(id);
       } finally {
@@ -347,21 +365,17 @@ export class Containers {
     return undefined;
   }
 
-  /** Removes a state folder that never got its name, unless its maker is at work on it. */
-  #clearUnborn(id: string): boolean {
+  /** Removes a state folder that has no container's name yet, or has it no more, unless somebody is at work on it. */
+  #clearUnnamed(id: string): void {
     const lock = this.take(id);
-    if (!lock) return false;
+    if (!lock) return;
     if (lock.fd !== undefined) close(lock.fd);
     // Its maker may come between: whoever renames it first has it, and the maker then begins again.
-    const ours = this.stateFolder(`.${randomId()}`);
-    try {
-      Deno.renameSync(this.stateFolder(id), ours);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
-    remove(ours);
-    return true;
+    this.#removeState(id);
+  }
+
+  #removeState(id: string): void {
+    removeAtOnce(this.stateFolder(id), this.stateFolder(`.${randomId()}`));
   }
 
   async #clearUp(id: string): Promise<void> {
@@ -374,12 +388,12 @@ export class Containers {
       record = this.#record(id);
     } catch (error) {
       // What cannot be read is not thrown away; those who ask for it are told.
-      if (error instanceof MiniError) return remove(this.stateFolder(id));
+      if (error instanceof MiniError) return this.#removeState(id);
       throw error;
     }
     if (record && !record.autoRemove && record.startedAt) {
       // Its owner was killed, and it with it.
-      if (record.end) return remove(this.stateFolder(id));
+      if (record.end) return this.#removeState(id);
       return this.ended(record, {
         exitCode: 137,
         finishedAt: new Date().toISOString(),
@@ -394,8 +408,10 @@ export class Containers {
   /** Removes what a power loss left: folders without a record, and names without a folder. Only `system check` and `ps` look. */
   async sweepAll(): Promise<string[]> {
     const cleared = await this.sweep();
-    for (const id of names(`${this.root}/containers`)) {
-      if (exists(this.stateFolder(id))) continue;
+    for (const name of names(`${this.root}/containers`)) if (name.startsWith(".")) remove(this.folder(name));
+    for (const id of this.#ids()) {
+      // In this order: a container that comes to its end loses its folder first.
+      if (exists(this.stateFolder(id)) || !exists(this.folder(id))) continue;
       let record: ContainerRecord | undefined;
       try {
         record = this.#record(id);

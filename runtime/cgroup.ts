@@ -53,12 +53,16 @@ export function makeCgroup(tree: CgroupTree, path: string): Cgroup {
   return { path: folder, fd: syscall("openat", AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC) };
 }
 
+/** Whether a failure means that there is no such cgroup; ENODEV: it was removed between opening the file and using it. */
+const isGone = (error: unknown) =>
+  error instanceof Deno.errors.NotFound || (error instanceof Error && error.message.includes("(os error 19)"));
+
 /** Ends every process in a cgroup, however fast they fork (cgroup.kill; kernel 5.14). No cgroup: nothing to do. */
 export function killCgroup(folder: string): void {
   try {
     Deno.writeTextFileSync(`${folder}/cgroup.kill`, "1", { create: false });
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!isGone(error)) throw error;
     // Before 5.14: one after the other, until there is none.
     for (const pid of processes(folder)) {
       try {
@@ -77,7 +81,7 @@ export function processes(folder: string): number[] {
       pid > 0
     );
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (isGone(error)) return [];
     throw error;
   }
 }
