@@ -1,23 +1,13 @@
 /** Starts a further process in a running container. */
-import {
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWTIME,
-  CLONE_NEWUSER,
-  CLONE_NEWUTS,
-  O_DIRECTORY,
-  O_PATH,
-} from "../ffi/constants.ts";
+import { O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { close } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { Container, lastCapability, streams } from "./container.ts";
 import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { CLONE_FLAG } from "./plan.ts";
 import { planExec } from "./plan_exec.ts";
-import type { NamespaceType, Process, Spec } from "./spec.ts";
+import type { Process, Spec } from "./spec.ts";
 import { checkProcess } from "./spec_check.ts";
 
 /** The container to join. */
@@ -39,17 +29,6 @@ export interface ExecOptions {
   readonly detached?: boolean;
 }
 
-const FLAG: Record<NamespaceType, bigint> = {
-  pid: CLONE_NEWPID,
-  network: CLONE_NEWNET,
-  mount: CLONE_NEWNS,
-  ipc: CLONE_NEWIPC,
-  uts: CLONE_NEWUTS,
-  user: CLONE_NEWUSER,
-  cgroup: CLONE_NEWCGROUP,
-  time: CLONE_NEWTIME,
-};
-
 /** A descriptor of a running container's root, as its processes see it; the caller's to close. @throws {SyscallError} */
 export const openContainerRoot = (pid: number) => open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY);
 
@@ -61,7 +40,7 @@ export const openContainerRoot = (pid: number) => open(`/proc/${pid}/root`, O_PA
  */
 export async function startExec(target: Target, process: Process, options: ExecOptions): Promise<Container> {
   checkProcess(process);
-  const namespaces = (target.spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | FLAG[type], 0n);
+  const namespaces = (target.spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_FLAG[type], 0n);
   const [ours, theirs] = makePair();
   let cgroup = -1;
   let spawned: Spawned;

@@ -99,7 +99,8 @@ export interface PlanInput {
   readonly init: boolean;
 }
 
-const CLONE_FLAG: Record<NamespaceType, bigint> = {
+/** The flag of clone3(2) and setns(2) for each kind of namespace. */
+export const CLONE_FLAG: Record<NamespaceType, bigint> = {
   pid: CLONE_NEWPID,
   network: CLONE_NEWNET,
   mount: CLONE_NEWNS,
