@@ -24,6 +24,7 @@ import {
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
+  O_RDONLY,
   O_WRONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
@@ -129,7 +130,7 @@ export function plan(input: PlanInput): Plan {
     throw new MiniError("a container needs a mount namespace of its own: linux.namespaces must have one of type mount");
   }
   // These two take effect in the process that asks for them: a cgroup namespace's root is where its maker is (after the move
-  // into the cgroup), and a time namespace begins with the next program.
+  // into the cgroup), and a time namespace is made for children first.
   const later: NamespaceType[] = ["cgroup", "time"];
   const flags = namespaces.filter((n) => n.path === undefined && !later.includes(n.type))
     .reduce((all, n) => all | CLONE_FLAG[n.type], 0n);
@@ -197,6 +198,8 @@ function userNamespaceOperations(sync: number, flags: bigint): Operation[] {
   ];
 }
 
+const CHILDRENS_TIME = "/proc/self/ns/time_for_children";
+
 function namespaceOperations({ spec, descriptors }: PlanInput): Operation[] {
   const namespaces = spec.linux?.namespaces ?? [];
   const time = isNew(spec, "time"), offsets = Object.entries(spec.linux?.timeOffsets ?? {});
@@ -208,13 +211,23 @@ function namespaceOperations({ spec, descriptors }: PlanInput): Operation[] {
     ...(isNew(spec, "cgroup")
       ? [op("unshare", [Number(CLONE_NEWCGROUP)], "a cgroup namespace whose root is the container's cgroup")]
       : []),
-    ...(time ? [op("unshare", [Number(CLONE_NEWTIME)], "clocks of its own, from the next program on")] : []),
+    ...(time ? [op("unshare", [Number(CLONE_NEWTIME)], "clocks of its own, for children")] : []),
     ...(time && offsets.length > 0
       ? writeFile(
         "/proc/self/timens_offsets",
         offsets.map(([clock, o]) => `${clock} ${o.secs ?? 0} ${o.nanosecs ?? 0}`).join("\n"),
         "how far its clocks are ahead",
       )
+      : []),
+    // Before Linux 6.3 a new program does not enter it by itself.
+    ...(time
+      ? [
+        op("openat", [AT_FDCWD, CHILDRENS_TIME, O_RDONLY | O_CLOEXEC, 0], "the new clocks", {
+          name: CHILDRENS_TIME,
+          on: CHILDRENS_TIME,
+        }),
+        op("setns", [result(CHILDRENS_TIME), Number(CLONE_NEWTIME)], "for ourselves, too"),
+      ]
       : []),
     ...(isNew(spec, "network") ? loopbackOperations() : []),
   ];
