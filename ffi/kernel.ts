@@ -51,13 +51,17 @@ export function addressOf(buffer: Exclude<Value, number | bigint | string | null
   return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer as Uint8Array<ArrayBuffer>)));
 }
 
+const WORDS = ["i64", "i64", "i64", "i64", "i64", "i64", "i64"] as const;
+const CALL = { parameters: WORDS, result: "i64" } as const;
+
 function openLibc() {
-  const word = "i64";
-  const symbols = { syscall: { parameters: [word, word, word, word, word, word, word], result: word } } as const;
+  // As a pointer and not as a function: Deno compiles a call of its own for every function, which takes half a millisecond.
+  const symbols = { syscall: { type: "pointer" } } as const;
   const names = ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`];
   for (const name of names) {
     try {
-      return Deno.dlopen(name, symbols).symbols.syscall;
+      const address = Deno.dlopen(name, symbols).symbols.syscall as Deno.PointerObject<never>;
+      return new Deno.UnsafeFnPointer(address, CALL);
     } catch (error) {
       if (error instanceof Deno.errors.NotCapable) {
         throw new MiniError("calling the kernel needs Deno's permission: run with --allow-ffi (or -A)");
@@ -71,7 +75,7 @@ function openLibc() {
 function mapCode(libcCall: ReturnType<typeof openLibc>, code: Uint8Array<ArrayBuffer>): bigint {
   const call = (name: SyscallName, ...args: (number | bigint)[]) => {
     const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = args.map(BigInt);
-    const result = libcCall(BigInt(syscallNumber(name)), a, b, c, d, e, f);
+    const result = libcCall.call(BigInt(syscallNumber(name)), a, b, c, d, e, f);
     if (result === -1n) {
       throw new MiniError(`cannot load machine code: ${name} failed; a security module may forbid it`);
     }
@@ -87,8 +91,6 @@ function mapCode(libcCall: ReturnType<typeof openLibc>, code: Uint8Array<ArrayBu
   }
 }
 
-const WORDS = ["i64", "i64", "i64", "i64", "i64", "i64", "i64"] as const;
-
 function load() {
   if (Deno.build.os !== "linux") throw new MiniError(`mini runs on Linux, and this is ${Deno.build.os}`);
   const call = link(machine.call, machine.setDistance), spawn = link(machine.spawn, machine.setDistance);
@@ -99,7 +101,7 @@ function load() {
   const at = mapCode(openLibc(), code);
   const pointer = (address: bigint) => Deno.UnsafePointer.create(address) as unknown as Deno.PointerObject<never>;
   return {
-    call: new Deno.UnsafeFnPointer(pointer(at), { parameters: WORDS, result: "i64" }),
+    call: new Deno.UnsafeFnPointer(pointer(at), CALL),
     callInThread: new Deno.UnsafeFnPointer(pointer(at), { parameters: WORDS, result: "i64", nonblocking: true }),
     spawn: new Deno.UnsafeFnPointer(pointer(at + BigInt(spawnAt)), {
       parameters: ["buffer", "usize", "buffer", "i64"],

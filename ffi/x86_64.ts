@@ -34,7 +34,8 @@ function argument(name: string, bit: number, register: string, load: number[], f
   ];
 }
 
-const LOOP: Line[] = [
+/** Made when it is wanted: a command runs on one machine, and often makes no process at all. */
+const makeLoop = (): Line[] => [
   named("next", argument("a0", 0, "rdi", [0x48, 0x8b, 0x7b], [0x48, 0x8b, 0x3f])[0]!),
   ...argument("a0", 0, "rdi", [0x48, 0x8b, 0x7b], [0x48, 0x8b, 0x3f]).slice(1),
   ...([
@@ -97,39 +98,43 @@ export const x86_64: Machine = {
   column: 0,
   elfMachine: 62,
   // The C ABI has the arguments in rdi rsi rdx rcx r8 r9 and on the stack, the kernel in rax, rdi rsi rdx r10 r8 r9.
-  call: [
-    line("mov rax,rdi", 0x48, 0x89, 0xf8),
-    line("mov rdi,rsi", 0x48, 0x89, 0xf7),
-    line("mov rsi,rdx", 0x48, 0x89, 0xd6),
-    line("mov rdx,rcx", 0x48, 0x89, 0xca),
-    line("mov r10,r8", 0x4d, 0x89, 0xc2),
-    line("mov r8,r9", 0x4d, 0x89, 0xc8),
-    line("mov r9,QWORD PTR [rsp+0x8]", 0x4c, 0x8b, 0x4c, 0x24, 0x08),
-    line("syscall", 0x0f, 0x05),
-    line("ret", 0xc3),
-  ],
-  spawn: [
-    line("push rbx", 0x53),
-    line("push r12", 0x41, 0x54),
-    line("push r13", 0x41, 0x55),
-    line("mov rbx,rdx", 0x48, 0x89, 0xd3),
-    line("mov r12,rdx", 0x49, 0x89, 0xd4),
-    line("mov r13,rcx", 0x49, 0x89, 0xcd),
-    line("mov eax,0x1b3", 0xb8, 0xb3, 0x01, 0, 0), // clone3
-    line("syscall", 0x0f, 0x05),
-    line("test rax,rax", 0x48, 0x85, 0xc0),
-    short("je", 0x74, "next"),
-    line("pop r13", 0x41, 0x5d),
-    line("pop r12", 0x41, 0x5c),
-    line("pop rbx", 0x5b),
-    line("ret", 0xc3),
-    ...LOOP,
-  ],
+  get call() {
+    return [
+      line("mov rax,rdi", 0x48, 0x89, 0xf8),
+      line("mov rdi,rsi", 0x48, 0x89, 0xf7),
+      line("mov rsi,rdx", 0x48, 0x89, 0xd6),
+      line("mov rdx,rcx", 0x48, 0x89, 0xca),
+      line("mov r10,r8", 0x4d, 0x89, 0xc2),
+      line("mov r8,r9", 0x4d, 0x89, 0xc8),
+      line("mov r9,QWORD PTR [rsp+0x8]", 0x4c, 0x8b, 0x4c, 0x24, 0x08),
+      line("syscall", 0x0f, 0x05),
+      line("ret", 0xc3),
+    ];
+  },
+  get spawn() {
+    return [
+      line("push rbx", 0x53),
+      line("push r12", 0x41, 0x54),
+      line("push r13", 0x41, 0x55),
+      line("mov rbx,rdx", 0x48, 0x89, 0xd3),
+      line("mov r12,rdx", 0x49, 0x89, 0xd4),
+      line("mov r13,rcx", 0x49, 0x89, 0xcd),
+      line("mov eax,0x1b3", 0xb8, 0xb3, 0x01, 0, 0), // clone3
+      line("syscall", 0x0f, 0x05),
+      line("test rax,rax", 0x48, 0x85, 0xc0),
+      short("je", 0x74, "next"),
+      line("pop r13", 0x41, 0x5d),
+      line("pop r12", 0x41, 0x5c),
+      line("pop rbx", 0x5b),
+      line("ret", 0xc3),
+      ...makeLoop(),
+    ];
+  },
   start: (operations, results) => [
     line(`mov ebx,${hex(operations)}`, 0xbb, ...le32(operations)),
     line("mov r12,rbx", 0x49, 0x89, 0xdc),
     line(`mov r13d,${hex(results)}`, 0x41, 0xbd, ...le32(results)),
-    ...LOOP,
+    ...makeLoop(),
   ],
   setDistance(bytes, distance) {
     const relative = distance - bytes.length; // x86 counts from the instruction behind the jump
