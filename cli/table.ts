@@ -4,7 +4,7 @@
  */
 
 import type { Command } from "./command.ts";
-import { exec, inspect, kill, ps, rm, stop } from "./rows/containers.ts";
+import { exec, exportRow, inspect, kill, ps, rm, stop } from "./rows/containers.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, version } from "./rows/meta.ts";
@@ -33,6 +33,7 @@ export const commands: readonly Command[] = [
   { ...stop, load: () => import("./stop.ts") },
   { ...kill, load: () => import("./kill.ts") },
   { ...rm, load: () => import("./rm.ts") },
+  { ...exportRow, load: () => import("./export.ts") },
   { ...ps, load: () => import("./ps.ts") },
   { ...inspect, load: () => import("./inspect.ts") },
   { ...pull, load: () => import("./pull.ts") },

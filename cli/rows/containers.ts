@@ -61,6 +61,18 @@ export const stop: CommandRow = {
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
 };
 
+/** `mini export`. */
+export const exportRow: CommandRow = {
+  name: "export",
+  aliases: ["container export"],
+  group: "Run containers",
+  summary: "Write a container's files as a tar archive",
+  usage: "[OPTIONS] CONTAINER",
+  flags: [{ name: "output", short: "o", kind: "string", complete: "file", description: "Write to a file" }],
+  positionals: { min: 1, max: 1, needs: "a container", complete: ["container"] },
+  examples: [{ command: "mini export web | mini import - web:saved", comment: "An image of what it has become" }],
+};
+
 /** `mini exec`. */
 export const exec: CommandRow = {
   name: "exec",

@@ -1,0 +1,27 @@
+/** A container's files as an archive: `mini export`. */
+import { close } from "../ffi/kernel.ts";
+import { Store } from "../images/store.ts";
+import { type Output, writeTree } from "../images/tar_tree.ts";
+import { openRoot } from "../runtime/failure.ts";
+import type { Containers, Found } from "./containers.ts";
+import { openView } from "./view.ts";
+
+/**
+ * Writes all files of a container as a tar archive, whether it runs or not: its image's, with what it has changed. What is
+ * mounted in it, volumes and /proc among them, is not its own and left out; the folders are there.
+ *
+ * @throws {SyscallError} when something cannot be read.
+ */
+export async function exportContainer(containers: Containers, { record }: Found, output: Output): Promise<void> {
+  const folder = containers.folder(record.id), store = new Store(containers.root);
+  const root = record.layers.length === 0 ? openRoot(record.image) : openView({
+    layers: record.layers.map((diffID) => store.layers.path(diffID)),
+    upper: `${folder}/upper`,
+    target: `${folder}/merged`,
+  });
+  try {
+    await writeTree(root, output);
+  } finally {
+    close(root);
+  }
+}
