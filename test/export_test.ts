@@ -43,7 +43,7 @@ miniTest("a running container is exported, to standard output without -o", async
   ]);
   await until("the container runs", () => running.stdout().includes("up"));
   const { success, stdout } = await new Deno.Command("sh", {
-    args: ["-c", '"$@" export web | tar -xOf - ./new', "sh", ...command],
+    args: ["-c", '"$@" export web | tar -xOf - new', "sh", ...command],
   }).output();
   assertEquals([success, new TextDecoder().decode(stdout)], [true, "hi\n"]);
   await mini(["rm", "-f", "web"]);
