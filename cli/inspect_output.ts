@@ -27,6 +27,6 @@ export async function forEachInspected(
   }
   if (format === undefined || format === "json") {
     write(`${JSON.stringify(found, null, format === "json" ? undefined : 4)}\n`);
-  } else write(found.map((one) => `${formatOne(one as Value, format)}\n`).join(""));
+  } else write(found.map((one) => formatOne(one as Value, format)).join(""));
   return status;
 }

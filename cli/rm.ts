@@ -1,6 +1,5 @@
 /** `mini rm`. */
-import { MiniError } from "../ffi/errors.ts";
-import { Containers } from "../engine/containers.ts";
+import { Containers, NoSuchContainer } from "../engine/containers.ts";
 import { removeContainer } from "../engine/control.ts";
 import type { Invocation } from "./command.ts";
 import { forEachNamed } from "./each.ts";
@@ -12,7 +11,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
       await removeContainer(containers, await containers.get(name), force);
     } catch (error) {
       // As with rm -f of files: what is not there is as good as removed.
-      if (!(force && error instanceof MiniError && error.message.startsWith("there is no container"))) throw error;
+      if (!(force && error instanceof NoSuchContainer)) throw error;
     }
   });
 }

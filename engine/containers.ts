@@ -122,6 +122,14 @@ function removeAtOnce(path: string, unnamed: string): void {
   remove(unnamed); // also what an earlier command did not come to the end of
 }
 
+/** There is nothing of that name or id. */
+export class NoSuchContainer extends MiniError {
+  override name = "NoSuchContainer";
+  constructor(text: string) {
+    super(`there is no container ${text}; 'mini ps -a' lists them`);
+  }
+}
+
 export class Containers {
   /** @param root for example `/var/lib/mini`. @param state for example `/run/mini`. */
   constructor(readonly root: string, readonly state: string) {}
@@ -301,7 +309,7 @@ export class Containers {
   /**
    * The container of a name, an id, or the beginning of an id.
    *
-   * @throws {MiniError} when there is none, or more than one.
+   * @throws {NoSuchContainer} when there is none. @throws {MiniError} when there is more than one.
    */
   async get(text: string): Promise<Found> {
     await this.sweep();
@@ -317,7 +325,7 @@ export class Containers {
       }
     }
     const found = id === undefined ? undefined : this.#find(id);
-    if (!found) throw new MiniError(`there is no container ${text}; 'mini ps -a' lists them`);
+    if (!found) throw new NoSuchContainer(text);
     return found;
   }
 

@@ -120,8 +120,8 @@ export const inspect: CommandRow = {
   name: "inspect",
   aliases: ["container inspect"],
   group: "Look",
-  summary: "Show everything about containers",
-  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  summary: "Show everything about containers and images",
+  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
   flags: [
     {
       name: "format",
@@ -130,8 +130,9 @@ export const inspect: CommandRow = {
       values: ["json"],
       description: 'Print with a Go template, or "json"',
     },
+    { name: "type", kind: "choice", values: ["container", "image"], description: "Look only for this kind" },
   ],
-  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  positionals: { min: 1, needs: "a container or an image", complete: ["container"], repeat: true },
   examples: [
     { command: "mini inspect -f '{{.State.Pid}}' web", comment: "One fact" },
   ],
