@@ -1,6 +1,7 @@
-/** The keys of `--filter` about images. */
+/** The keys of `--filter` about images, and about what is pruned. */
 
 import { MiniError } from "../ffi/errors.ts";
+import type { Found } from "../engine/containers.ts";
 import { type ImageLine, imageTime, referenceMatches } from "../engine/images.ts";
 import { labelMatches, type Matcher } from "./filter.ts";
 import { parseDuration } from "./units.ts";
@@ -26,6 +27,12 @@ export const pruneMatchers: Record<string, Matcher<ImageLine>> = {
   label: ({ labels }, value) => labelMatches(labels, value),
   // What does not say when it was made counts as old.
   until: ({ image }, value) => !(new Date(image.created).getTime() >= timeOf(value)),
+};
+
+/** Those that `mini system prune` knows, about containers. */
+export const containerPruneMatchers: Record<string, Matcher<Found>> = {
+  label: ({ record }, value) => labelMatches(record.config.labels, value),
+  until: ({ record }, value) => !(new Date(record.created).getTime() >= timeOf(value)),
 };
 
 /** A time as `until` takes it: `2026-01-31`, `2026-01-31T12:00:00`, seconds since 1970, or how long ago: `24h`. */

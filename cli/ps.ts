@@ -3,7 +3,8 @@ import { Containers, type Found } from "../engine/containers.ts";
 import type { Invocation } from "./command.ts";
 import { formatList, type Row } from "./format.ts";
 import { ago, humanDuration } from "./human.ts";
-import { printable, write } from "./output.ts";
+import { noteDamage } from "./note.ts";
+import { write } from "./output.ts";
 
 const HEADINGS = {
   ID: "CONTAINER ID",
@@ -22,7 +23,7 @@ const HEADINGS = {
 export default async function ({ flags, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state);
   await containers.sweepAll();
-  const all = await containers.list((sentence) => write(`mini: note: ${printable(sentence)}\n`, Deno.stderr));
+  const all = await containers.list(noteDamage);
   const shown = all.filter((c) => flags.boolean("all") || c.status === "running");
   const whole = flags.boolean("no-trunc");
   if (flags.boolean("quiet") && !flags.given("format")) {

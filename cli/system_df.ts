@@ -1,17 +1,24 @@
 /** `mini system df`. */
 
+import { containersUsage } from "../engine/container_usage.ts";
+import { Containers } from "../engine/containers.ts";
 import { imagesUsage } from "../engine/images.ts";
 import type { Invocation } from "./command.ts";
 import { formatList, type Row } from "./format.ts";
 import { humanSize } from "./human.ts";
+import { noteDamage } from "./note.ts";
 import { write } from "./output.ts";
 
 const HEADINGS = { Type: "TYPE", TotalCount: "TOTAL", Active: "ACTIVE", Size: "SIZE", Reclaimable: "RECLAIMABLE" };
 
 /** Shows how much of the disk is used, in blocks as du(1) counts. */
-export default function systemDf({ flags, globals }: Invocation): number {
+export default async function systemDf({ flags, globals }: Invocation): Promise<number> {
   const { total, used, count, active } = imagesUsage(globals.root);
-  const rows: Row[] = [row("Images", count, active, total, total - used)];
+  const containers = await containersUsage(new Containers(globals.root, globals.state), noteDamage);
+  const rows: Row[] = [
+    row("Images", count, active, total, total - used),
+    row("Containers", containers.count, containers.running, containers.total, containers.reclaimable),
+  ];
   const columns = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
   write(formatList(rows, { format: flags.string("format"), columns, headings: HEADINGS }));
   return 0;

@@ -1,24 +1,34 @@
 /** `mini system prune`. */
 
+import { pruneContainers } from "../engine/container_usage.ts";
+import { Containers } from "../engine/containers.ts";
 import { pruneImages } from "../engine/images.ts";
 import type { Invocation } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { parseFilters } from "./filter.ts";
 import { humanSize } from "./human.ts";
-import { pruneMatchers } from "./images_filters.ts";
+import { containerPruneMatchers, pruneMatchers } from "./images_filters.ts";
+import { noteDamage } from "./note.ts";
 import { write } from "./output.ts";
 
-/** Removes what nothing uses: images, and what interrupted commands have left of them. */
-export default function systemPrune({ flags, globals }: Invocation): number {
-  const all = flags.boolean("all");
-  const filter = parseFilters(flags.list("filter"), pruneMatchers);
+/** Removes what nothing uses: containers that do not run, images, and what interrupted commands have left of them. */
+export default async function systemPrune({ flags, globals }: Invocation): Promise<number> {
+  const all = flags.boolean("all"), filters = flags.list("filter");
+  const matchesImage = parseFilters(filters, pruneMatchers);
+  const matchesContainer = parseFilters(filters, containerPruneMatchers);
   const images = all ? "all images that no container uses" : "all images without a name";
-  if (!flags.boolean("force") && !confirm(`This removes ${images}, and what interrupted commands have left.`)) return 0;
-  const { untagged, deleted, bytes } = pruneImages(globals.root, all, filter);
+  const question = `This removes all containers that do not run, ${images}, and what interrupted commands have left.`;
+  if (!flags.boolean("force") && !confirm(question)) return 0;
+  const containers = new Containers(globals.root, globals.state);
+  await containers.sweepAll();
+  // First, because they use images.
+  const { ids, bytes: ofContainers } = await pruneContainers(containers, matchesContainer, noteDamage);
+  if (ids.length > 0) write("Deleted Containers:\n" + ids.map((id) => `${id}\n`).join("") + "\n");
+  const { untagged, deleted, bytes } = pruneImages(globals.root, all, matchesImage);
   if (deleted.length > 0) {
     write("Deleted Images:\n" + untagged.map((name) => `untagged: ${name}\n`).join(""));
     write(deleted.map((id) => `deleted: ${id}\n`).join("") + "\n");
   }
-  write(`Total reclaimed space: ${humanSize(bytes, 4)}\n`);
+  write(`Total reclaimed space: ${humanSize(ofContainers + bytes, 4)}\n`);
   return 0;
 }

@@ -110,12 +110,21 @@ Deno.test({
       await addImage(store, "used:1", [one]);
       const { id, diffIDs, layers } = store.image("used:1");
       Deno.mkdirSync(`${store.root}/containers/0123456789abcdef`, { recursive: true });
-      const record = { layers: diffIDs, imageId: id };
+      const record = {
+        ...{ version: 1, id: "0123456789abcdef", name: "one", created: "2026-01-01T00:00:00Z", autoRemove: false },
+        ...{ layers: diffIDs, imageId: id, image: "used:1" },
+        config: { args: ["true"], env: [], labels: {}, stopSignal: "SIGTERM", user: "" },
+        startedAt: "2026-01-01T00:00:00Z",
+        end: { exitCode: 0, finishedAt: "2026-01-01T00:00:01Z" },
+      };
       Deno.writeTextFileSync(`${store.root}/containers/0123456789abcdef/container.json`, JSON.stringify(record));
       await fail(bash, "mini rmi used:1", "the container 0123456789ab uses the image used:1");
       assertStringIncludes(await succeed(bash, "mini image prune -af"), "Total reclaimed space: 0B");
       const usage = (await succeed(bash, "mini system df")).replaceAll(/ {2,}/g, "|");
-      assertMatch(usage, /^TYPE\|TOTAL\|ACTIVE\|SIZE\|RECLAIMABLE\nImages\|1\|1\|3\.\d*MB\|\S+B \(\d+%\)\n$/);
+      assertMatch(
+        usage,
+        /^TYPE\|TOTAL\|ACTIVE\|SIZE\|RECLAIMABLE\nImages\|1\|1\|3\.\d*MB\|\S+B \(\d+%\)\nContainers\|1\|0\|\S+B\|\S+B \(100%\)\n$/,
+      );
       assertEquals(await succeed(bash, "mini rmi -f used:1"), `Untagged: used:1\nDeleted: ${id}\n`);
       assert(Deno.statSync(`${layers[0]}/bin/sh`).isFile);
     }),
