@@ -427,6 +427,7 @@ export class Containers {
         if (error instanceof MiniError) continue; // nothing of ours to throw away
         throw error;
       }
+      if (!record && !exists(this.folder(id))) continue; // removed just now
       if (!record || record.autoRemove) {
         this.forget(id, record?.name);
         cleared.push(id);
