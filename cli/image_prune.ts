@@ -1,6 +1,6 @@
 /** `mini image prune`. */
 
-import { pruneImages } from "../engine/images.ts";
+import { type Pruned, pruneImages } from "../engine/images.ts";
 import type { Invocation } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { parseFilters } from "./filter.ts";
@@ -14,11 +14,16 @@ export default function imagePrune({ flags, globals }: Invocation): number {
   const filter = parseFilters(flags.list("filter"), pruneMatchers);
   const what = all ? "all images that no container uses" : "all images without a name";
   if (!flags.boolean("force") && !confirm(`This removes ${what}.`)) return 0;
-  const { untagged, deleted, bytes } = pruneImages(globals.root, all, filter);
+  const bytes = tellPruned(pruneImages(globals.root, all, filter));
+  write(`Total reclaimed space: ${humanSize(bytes, 4)}\n`);
+  return 0;
+}
+
+/** Lists images that were removed. Returns how many bytes they took. */
+export function tellPruned({ untagged, deleted, bytes }: Pruned): number {
   if (deleted.length > 0) {
     write("Deleted Images:\n" + untagged.map((name) => `untagged: ${name}\n`).join(""));
     write(deleted.map((id) => `deleted: ${id}\n`).join("") + "\n");
   }
-  write(`Total reclaimed space: ${humanSize(bytes, 4)}\n`);
-  return 0;
+  return bytes;
 }

@@ -7,6 +7,7 @@ import type { Invocation } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { parseFilters } from "./filter.ts";
 import { humanSize } from "./human.ts";
+import { tellPruned } from "./image_prune.ts";
 import { containerPruneMatchers, pruneMatchers } from "./images_filters.ts";
 import { noteDamage } from "./note.ts";
 import { write } from "./output.ts";
@@ -24,11 +25,7 @@ export default async function systemPrune({ flags, globals }: Invocation): Promi
   // First, because they use images.
   const { ids, bytes: ofContainers } = await pruneContainers(containers, matchesContainer, noteDamage);
   if (ids.length > 0) write("Deleted Containers:\n" + ids.map((id) => `${id}\n`).join("") + "\n");
-  const { untagged, deleted, bytes } = pruneImages(globals.root, all, matchesImage);
-  if (deleted.length > 0) {
-    write("Deleted Images:\n" + untagged.map((name) => `untagged: ${name}\n`).join(""));
-    write(deleted.map((id) => `deleted: ${id}\n`).join("") + "\n");
-  }
+  const bytes = tellPruned(pruneImages(globals.root, all, matchesImage));
   write(`Total reclaimed space: ${humanSize(ofContainers + bytes, 4)}\n`);
   return 0;
 }

@@ -1,21 +1,11 @@
 /** A look into a container's root filesystem from outside, before it runs or after it has ended. */
-import {
-  AF_UNIX,
-  AT_FDCWD,
-  CLONE_NEWNS,
-  MS_REC,
-  MS_SLAVE,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_PATH,
-  SOCK_CLOEXEC,
-  SOCK_STREAM,
-} from "../ffi/constants.ts";
+import { AT_FDCWD, CLONE_NEWNS, MS_REC, MS_SLAVE, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { op, type Program } from "../ffi/program.ts";
 import { spawn, waitForExit } from "../ffi/spawn.ts";
 import { SyscallError } from "../ffi/errors.ts";
+import { makePair } from "../runtime/handshake.ts";
 import { overlayRootfs } from "../runtime/overlay.ts";
 
 /** What to look into: layers, the bottom one first, under what the container has changed, if it has run. */
@@ -39,9 +29,8 @@ export function openView({ layers, upper, target }: ViewSource): number {
   if (folders.length === 1) return open(folders[0]!, O_PATH | O_DIRECTORY);
   // Without an upper folder overlayfs is read-only and needs no work folder.
   const rootfs = overlayRootfs({ lowers: folders, target });
-  const pair = new Int32Array(2);
-  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  const [ours = -1, theirs = -1] = pair;
+  const [ours, theirs] = makePair();
+  const pair = [ours, theirs];
   try {
     const program: Program = [
       op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host"),
@@ -54,7 +43,7 @@ export function openView({ layers, upper, target }: ViewSource): number {
     ];
     const { pidfd, results } = spawn(program, { flags: CLONE_NEWNS, pass: [theirs] });
     // Ours must be the only other copy, so that the end of the program ends the wait below.
-    close(pair[1]!);
+    close(theirs);
     pair[1] = -1;
     try {
       const ready = trySyscall("read", ours, new Uint8Array(1), 1) === 1;

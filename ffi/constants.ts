@@ -19,7 +19,6 @@ export const O_PATH = 0o10000000;
 // These two differ: arch/arm64/include/uapi/asm/fcntl.h.
 export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
-export const RESOLVE_NO_XDEV = 0x01;
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
@@ -33,11 +32,9 @@ export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
 export const MFD_EXEC = 0x10;
 export const CLOSE_RANGE_CLOEXEC = 4;
-export const RENAME_NOREPLACE = 1;
 export const LOCK_SH = 1;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 
 // stat(2), mknod(2)
 export const S_IFMT = 0o170000;
@@ -74,10 +71,6 @@ export const CLONE_INTO_CGROUP = 0x200000000n;
 export const CLONE_ARGS_SIZE = 88;
 
 // mount(2), umount2(2)
-export const MS_RDONLY = 1;
-export const MS_NOSUID = 2;
-export const MS_NODEV = 4;
-export const MS_NOEXEC = 8;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 1 << 18;
 export const MS_SLAVE = 1 << 19;
@@ -112,12 +105,8 @@ export const P_PID = 1;
 export const P_PIDFD = 3;
 export const WNOHANG = 1;
 export const WEXITED = 4;
-export const SIG_BLOCK = 0;
-export const SIG_UNBLOCK = 1;
 export const SIG_SETMASK = 2;
 export const CLD_EXITED = 1;
-export const CLD_KILLED = 2;
-export const CLD_DUMPED = 3;
 
 // prctl(2), capabilities(7), seccomp(2)
 export const PR_SET_PDEATHSIG = 1;
@@ -149,16 +138,11 @@ export const AF_INET = 2;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_CLOEXEC = O_CLOEXEC;
-export const SOCK_NONBLOCK = O_NONBLOCK;
 
 // epoll(7), eventfd(2)
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
-export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 0x001;
 export const EPOLLOUT = 0x004;
-export const EPOLLERR = 0x008;
-export const EPOLLHUP = 0x010;
-export const EPOLLONESHOT = 1 << 30;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const EFD_NONBLOCK = O_NONBLOCK;

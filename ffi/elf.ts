@@ -14,7 +14,7 @@ import { MiniError } from "./errors.ts";
 import { checkCString } from "./kernel.ts";
 import { link, type Machine } from "./machine_code.ts";
 import { type Argument, indexByName, type Jump, op, type Operation, type Program } from "./program.ts";
-import { type SyscallName, syscallNumbers } from "./syscall_numbers.ts";
+import { syscallNumbers } from "./syscall_numbers.ts";
 
 // A segment's address must be its file offset modulo the size of a page. DATA's is for every page size there is (its offset is
 // added); CELLS' offset is rounded up to the largest size that the machine's kernels use.
@@ -192,12 +192,6 @@ export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer>
     return at;
   }
 
-  const known = new Map<SyscallName, number>();
-  const numberOf = (name: SyscallName) => {
-    let number = known.get(name);
-    if (number === undefined) known.set(name, number = syscallNumbers(name)?.[machine.column] ?? -1);
-    return number;
-  };
   program.forEach((operation, i) => {
     const at = PAGE + i * OPERATION_BYTES;
     let loads = 0;
@@ -213,7 +207,7 @@ export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer>
       if (indirect) loads |= 1 << 6;
       image.word(at + 56, value);
     }
-    const number = operation.call === "add" ? 0xffffffff : numberOf(operation.call);
+    const number = operation.call === "add" ? 0xffffffff : syscallNumbers(operation.call)?.[machine.column] ?? -1;
     if (number < 0) throw new MiniError(`${machine.name} has no system call ${operation.call}`);
     const { view } = image;
     view.setUint32(at, number, true);

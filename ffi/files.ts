@@ -25,7 +25,6 @@ export const UTIME_OMIT = 0x3ffffffe;
 export const SYNC_FILE_RANGE_WRITE = 2;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
-export const XATTR_CREATE = 1;
 
 const PATH_MAX = 4096;
 
@@ -307,16 +306,6 @@ export function fsync(fd: number): void {
 /** syncfs(2): returns when everything written to the file system of `fd` is on the disk. @throws {SyscallError} */
 export function syncfs(fd: number): void {
   again(undefined, "syncfs", fd);
-}
-
-/** fsync(2) of a directory by its path, which makes renames and creations in it last. @throws {SyscallError} */
-export function fsyncDirectory(path: Path): void {
-  const fd = openat(K.AT_FDCWD, path, K.O_RDONLY | K.O_DIRECTORY);
-  try {
-    fsync(fd);
-  } finally {
-    closeFd(fd);
-  }
 }
 
 /** flock(2) that does not wait. Returns whether the lock was got. @throws {SyscallError} on any other failure. */

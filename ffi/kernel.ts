@@ -37,11 +37,9 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text + "\0");
 }
 
-const known = new Map<SyscallName, number>();
 /** The number of a system call on this machine. @throws {MiniError} where the machine has no such call. */
 export function syscallNumber(name: SyscallName): number {
-  let number = known.get(name);
-  if (number === undefined) known.set(name, number = syscallNumbers(name)?.[machine.column] ?? -1);
+  const number = syscallNumbers(name)?.[machine.column] ?? -1;
   if (number < 0) throw new MiniError(`${machine.name} has no system call ${name}`);
   return number;
 }

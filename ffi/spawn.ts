@@ -64,7 +64,7 @@ export class Results {
     return { operation, index, errno: -value };
   }
 
-  /** Whether the program has come to an operation of this kind and the kernel has carried it out or is doing so. */
+  /** Whether operation `index` has run. */
   reached(index: number): boolean {
     return this.at(index) !== undefined;
   }

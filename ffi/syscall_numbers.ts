@@ -79,14 +79,19 @@ type Trim<Text extends string> = Text extends `,${infer Rest}` ? Trim<Rest>
 /** A system call by the kernel's name for it. */
 export type SyscallName = Names<typeof TABLE>;
 
+const found = new Map<string, readonly [x86_64: number, aarch64: number]>();
 /** A call's number on x86-64 and on aarch64; -1 where the machine has no such call. Undefined for a name there is not. */
 export function syscallNumbers(name: string): readonly [x86_64: number, aarch64: number] | undefined {
+  const row = found.get(name);
+  if (row) return row;
   if (!/^\w+$/.test(name)) return undefined;
   let at = TABLE.indexOf(`,${name} `);
   if (at < 0) at = TABLE.indexOf(`\n${name} `);
   if (at < 0) return undefined;
   const [, first, second] = TABLE.slice(at + 1, TABLE.indexOf(",", at + 1)).split(" ");
-  return [Number(first), Number(second)];
+  const numbers = [Number(first), Number(second)] as const;
+  found.set(name, numbers);
+  return numbers;
 }
 
 /** All of them, by name. */

@@ -127,7 +127,7 @@ export class Container {
 function startedProgram(results: Results): boolean {
   const first = results.program.findIndex((operation) => operation.name === `${EXEC}0`);
   // An execve that succeeds never returns, so its result stays unset; what is directly before it has run then.
-  return results.at(first - 1) !== undefined;
+  return results.reached(first - 1);
 }
 
 /** The highest capability that the kernel knows. */
