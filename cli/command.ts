@@ -12,8 +12,8 @@ import type { FlagValues } from "./flag_values.ts";
  * - `list`: any text, may be given many times;
  * - `choice`: one of the flag's `values`;
  * - `integer`, `number`: decimal, between the flag's `min` and `max`;
- * - `bytes`: a size such as `64m`, see units.ts;
- * - `duration`: a time such as `1m30s`, see units.ts.
+ * - `bytes`: a size such as `64m`, see engine/units.ts;
+ * - `duration`: a time such as `1m30s`, see engine/units.ts.
  */
 export type FlagKind = "boolean" | "string" | "list" | "choice" | "integer" | "number" | "bytes" | "duration";
 

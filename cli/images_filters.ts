@@ -4,7 +4,7 @@ import { MiniError } from "../ffi/errors.ts";
 import type { Found } from "../engine/containers.ts";
 import { type ImageLine, imageTime, referenceMatches } from "../engine/images.ts";
 import { labelMatches, type Matcher } from "./filter.ts";
-import { parseDuration } from "./units.ts";
+import { parseDuration } from "../engine/units.ts";
 
 /** Every key that `mini images` knows. */
 export function imageMatchers(root: string): Record<string, Matcher<ImageLine>> {

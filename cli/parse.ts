@@ -5,7 +5,7 @@ import type { CommandRow, Flag, Positionals } from "./command.ts";
 import { type FlagValue, FlagValues } from "./flag_values.ts";
 import { scan } from "./scan.ts";
 import { nearest } from "./suggest.ts";
-import { parseBytes, parseDuration } from "./units.ts";
+import { parseBytes, parseDuration } from "../engine/units.ts";
 
 /** What a command line says. */
 export interface Parsed {
