@@ -5,6 +5,7 @@
  * https://github.com/opencontainers/runtime-spec/blob/v1.2.0/config.md
  */
 
+import type { Resources } from "./resources.ts";
 import type { LinuxSeccomp } from "./seccomp_types.ts";
 
 /** The version written into specs and states that are made here. */
@@ -106,6 +107,7 @@ export interface Linux {
   timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>;
   devices?: Device[];
   cgroupsPath?: string;
+  resources?: Resources;
   sysctl?: Record<string, string>;
   maskedPaths?: string[];
   readonlyPaths?: string[];

@@ -1,0 +1,35 @@
+/** A container's cgroup with its limits, before anything runs in it. */
+import { close } from "../ffi/kernel.ts";
+import { type Cgroup, type CgroupTree, makeCgroup } from "./cgroup.ts";
+import { applyResources } from "./cgroup_apply.ts";
+import { limitDevices } from "./device_limits.ts";
+import type { Resources } from "./resources.ts";
+
+/** The cgroup that all of ours are in, unless another parent is asked for. */
+export const MINI_CGROUP = "/mini";
+
+/**
+ * Makes a cgroup and limits it. Without rules about devices those that every container has are all that may be used.
+ *
+ * @param optional files that are not written where their controller cannot be had: `pids.max` of a default.
+ * @throws {MiniError} for what cannot be made or set; there is no cgroup then.
+ */
+export function makeLimitedCgroup(
+  tree: CgroupTree,
+  path: string,
+  resources: Resources,
+  optional: readonly string[] = [],
+): Cgroup {
+  const cgroup = makeCgroup(tree, path);
+  try {
+    applyResources(tree, path, resources, optional);
+    const shared = path.startsWith(`${MINI_CGROUP}/`) ? `${tree.root}${MINI_CGROUP}` : undefined;
+    limitDevices(cgroup.fd, resources.devices ?? [], shared);
+    return cgroup;
+  } catch (error) {
+    close(cgroup.fd);
+    // Nothing has ever been in it.
+    Deno.removeSync(cgroup.path);
+    throw error;
+  }
+}
