@@ -1,26 +1,11 @@
 /** `mini run`: the command line becomes what the engine is asked for. */
 import { MiniError } from "../ffi/errors.ts";
-import { userEnvironment } from "../ffi/self.ts";
 import { Containers } from "../engine/containers.ts";
-import { findImage, type PullPolicy } from "../engine/image.ts";
-import {
-  readCapabilities,
-  readEntrypoint,
-  readEnv,
-  readEnvFile,
-  readPairs,
-  readSecurityOptions,
-  readTmpfs,
-  readUlimit,
-  readVolume,
-} from "../engine/options.ts";
 import { explainHost } from "../engine/host_error.ts";
-import { run, type RunOptions, type RunSource } from "../engine/run.ts";
-import { checkHostname, checkName } from "../engine/names.ts";
-import { ownCapabilities } from "../runtime/capabilities.ts";
-import { readSeccomp } from "../engine/seccomp.ts";
+import { run } from "../engine/run.ts";
 import type { Invocation } from "./command.ts";
-import type { FlagValues } from "./flag_values.ts";
+import { findSource, readOptions } from "./container_options.ts";
+import { tell } from "./note.ts";
 import { write } from "./output.ts";
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
@@ -28,78 +13,16 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo");
   // Everything that can be wrong in the words themselves is said before anything is fetched or made.
   const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
+  const background = flags.boolean("detach");
+  if (options.restart.name !== "no" && !background) {
+    throw new MiniError("--restart is for containers in the background, where nobody would see them end: add -d");
+  }
   const source = await findSource(flags, args, globals.root).catch((error) => {
     throw explainHost(error, globals);
   });
   const containers = new Containers(globals.root, globals.state);
-  return await run(containers, source, options, (note) => write(`mini: note: ${note}\n`, Deno.stderr));
-}
-
-async function findSource(flags: FlagValues, args: readonly string[], root: string): Promise<RunSource> {
-  const folder = flags.string("rootfs");
-  if (folder === undefined) {
-    return await findImage(root, args[0]!, {
-      pull: flags.string("pull") as PullPolicy,
-      platform: flags.string("platform"),
-      quiet: flags.boolean("quiet"),
-    });
-  }
-  for (const flag of ["pull", "platform", "quiet"]) {
-    if (flags.given(flag)) {
-      throw new MiniError(`--${flag} is about an image, and --rootfs takes its place: leave one of them out`);
-    }
-  }
-  return { name: folder, diffIDs: [], layers: [], directory: existingFolder(folder), config: {} };
-}
-
-/** @throws {MiniError} for what is no folder or cannot be looked into. */
-function existingFolder(folder: string): string {
-  try {
-    const path = Deno.realPathSync(folder);
-    if (!Deno.statSync(path).isDirectory) throw new MiniError(`--rootfs ${folder} is not a folder`);
-    if (path === "/") throw new MiniError("--rootfs / is the host itself, which would not be a container");
-    return path;
-  } catch (error) {
-    if (error instanceof MiniError) throw error;
-    if (error instanceof Deno.errors.NotFound) throw new MiniError(`--rootfs ${folder}: there is no such folder`);
-    throw new MiniError(`--rootfs ${folder} cannot be read: ${(error as Error).message}`);
-  }
-}
-
-function readOptions(flags: FlagValues, args: readonly string[]): RunOptions {
-  const environment = userEnvironment();
-  const own = (name: string) => environment[name];
-  const name = flags.string("name");
-  if (name !== undefined) checkName(name);
-  const hostname = flags.string("hostname");
-  if (hostname) checkHostname(hostname);
-  return {
-    args,
-    interactive: flags.boolean("interactive"),
-    tty: flags.boolean("tty"),
-    autoRemove: flags.boolean("rm"),
-    name,
-    env: [
-      ...flags.list("env-file").flatMap((path) => readEnvFile(path, own)),
-      ...flags.list("env").flatMap((e) => readEnv(e, own)),
-    ],
-    workingDir: flags.string("workdir"),
-    user: flags.string("user"),
-    groups: flags.list("group-add"),
-    hostname,
-    entrypoint: readEntrypoint(flags.string("entrypoint")),
-    volumes: [...flags.list("volume").map(readVolume), ...flags.list("tmpfs").map(readTmpfs)],
-    readonlyRootfs: flags.boolean("read-only"),
-    init: flags.boolean("init"),
-    network: flags.string("network") as "none" | "host",
-    stopSignal: flags.string("stop-signal"),
-    labels: readPairs("label", flags.list("label"), false),
-    capabilities: readCapabilities(flags.list("cap-add"), flags.list("cap-drop"), ownCapabilities()),
-    noNewPrivileges: readSecurityOptions(flags.list("security-opt")),
-    seccomp: readSeccomp(flags.list("security-opt")),
-    rlimits: flags.list("ulimit").map(readUlimit),
-    sysctl: readPairs("sysctl", flags.list("sysctl"), true),
-    shmBytes: flags.number("shm-size") ?? 0,
-    cidFile: flags.string("cidfile"),
-  };
+  if (!background) return await run(containers, source, options, tell);
+  const { runInBackground } = await import("../engine/background.ts");
+  write(`${await runInBackground(containers, source, options, tell)}\n`);
+  return 0;
 }

@@ -14,15 +14,17 @@ import { LOCK_EX, O_CREAT, O_DIRECTORY, O_RDWR } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { open, tryLock } from "../ffi/open.ts";
-import { cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import { isFrozen } from "../runtime/cgroup.ts";
 import { checkName, randomId, randomName } from "./names.ts";
-import { endProcess, isAlive } from "./process.ts";
+import { isAlive } from "./process.ts";
 import {
-  cgroupPath,
   type ContainerEnd,
   type ContainerRecord,
   type ContainerStatus,
+  DEFAULT_LOG,
+  NO_RESTART,
   RECORD_VERSION,
+  restartIsDue,
   type RunningState,
 } from "./record.ts";
 
@@ -130,6 +132,14 @@ export class NoSuchContainer extends MiniError {
   }
 }
 
+/** Another command is at work on it. */
+export class Busy extends MiniError {
+  override name = "Busy";
+  constructor(id: string) {
+    super(`container ${id.slice(0, 12)} runs, or another command is at work on it`);
+  }
+}
+
 export class Containers {
   /** @param root for example `/var/lib/mini`. @param state for example `/run/mini`. */
   constructor(readonly root: string, readonly state: string) {}
@@ -160,6 +170,31 @@ export class Containers {
       close(lock);
       throw error;
     }
+  }
+
+  /**
+   * Locks a container that exists and does not run, for this process: to start it, to change it, to remove it. With `settle`
+   * or `forget` that ends.
+   *
+   * @throws {MiniError} when another command is at work on it, or it runs.
+   */
+  lock(id: string): number {
+    const taken = this.take(id);
+    if (taken?.fd !== undefined) return taken.fd;
+    if (!taken) throw new Busy(id);
+    try {
+      return this.#makeStateFolder(id);
+    } catch (error) {
+      // The other one was quicker: a folder is never renamed onto one that holds something.
+      if (exists(this.stateFolder(id))) throw new Busy(id);
+      throw error;
+    }
+  }
+
+  /** Unlocks a container that does not run. */
+  settle(id: string, lock: number): void {
+    this.#removeState(id);
+    close(lock);
   }
 
   /** Makes the state folder with a lock that is held from the beginning. */
@@ -236,11 +271,36 @@ export class Containers {
     writeFile(`${this.stateFolder(state.id)}/state.json`, JSON.stringify(state));
   }
 
+  /**
+   * Changes what is written down of a container, whoever changes it at the same time.
+   *
+   * @returns the record as it is now. @throws {NoSuchContainer} when it is gone.
+   */
+  change(id: string, edit: (record: ContainerRecord) => void): ContainerRecord {
+    let folder: number;
+    try {
+      folder = open(this.folder(id), O_DIRECTORY);
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === Errno.ENOENT) throw new NoSuchContainer(id.slice(0, 12));
+      throw error;
+    }
+    try {
+      syscall("flock", folder, LOCK_EX);
+      const record = this.record(id);
+      if (!record) throw new NoSuchContainer(id.slice(0, 12));
+      edit(record);
+      this.write(record);
+      return record;
+    } finally {
+      close(folder);
+    }
+  }
+
   /** Writes down that a container has ended; nothing of it runs any more. */
-  ended(record: ContainerRecord, end: ContainerEnd): void {
-    record.end = end;
-    this.write(record);
-    this.#removeState(record.id);
+  ended(id: string, end: ContainerEnd): ContainerRecord {
+    const record = this.change(id, (record) => record.end = end);
+    this.#removeState(id);
+    return record;
   }
 
   /** Removes all of a container: what it changed, its record, its name. In an order that a crash leaves findable. */
@@ -251,7 +311,7 @@ export class Containers {
   }
 
   /** The record of a container; undefined when there is none. @throws {MiniError} for a damaged one, or one of a newer mini. */
-  #record(id: string): ContainerRecord | undefined {
+  record(id: string): ContainerRecord | undefined {
     const record = readJson<ContainerRecord>(`${this.folder(id)}/container.json`);
     if (record && record.version > RECORD_VERSION) {
       throw new MiniError(
@@ -262,6 +322,11 @@ export class Containers {
       throw new MiniError(
         `the record of container ${id.slice(0, 12)} is damaged; remove its folder, ${this.folder(id)}, to be rid of it`,
       );
+    }
+    if (record) {
+      // One that was made before these were written down.
+      record.restart ??= NO_RESTART;
+      record.log ??= DEFAULT_LOG;
     }
     return record;
   }
@@ -298,12 +363,25 @@ export class Containers {
   }
 
   #find(id: string): Found | undefined {
-    const record = this.#record(id);
+    const record = this.record(id);
     if (!record) return undefined;
-    const running = readJson<RunningState>(`${this.stateFolder(id)}/state.json`);
+    const running = this.running(id);
     // Between its end and the moment when that is written down, it does not run any more.
-    if (running && running.status === "running" && isAlive(running)) return { record, running, status: "running" };
+    if (running && running.status === "running" && isAlive(running)) {
+      return { record, running, status: running.cgroup && isFrozen(running.cgroup) ? "paused" : "running" };
+    }
+    if (restartIsDue(record)) return { record, status: "restarting" };
     return { record, status: record.end || record.startedAt ? "exited" : "created" };
+  }
+
+  /** What is written down of a container that runs; undefined if none does, null for a file that was cut short. */
+  running(id: string): RunningState | undefined | null {
+    return readJson<RunningState>(`${this.stateFolder(id)}/state.json`);
+  }
+
+  /** The ids of all that have a state folder: they run, or somebody is at work on them, or was. */
+  active(): string[] {
+    return names(`${this.state}/containers`).filter((name) => !name.startsWith("."));
   }
 
   /**
@@ -346,8 +424,7 @@ export class Containers {
       if (!lock) continue;
       try {
         if (!exists(this.stateFolder(id))) continue; // it came to its end just now
-
-        await this.#clearUp(id);
+        await (await import("./clear.ts")).clearUp(this, id);
         cleared.push(id);
       } finally {
         if (lock.fd !== undefined) close(lock.fd);
@@ -382,35 +459,18 @@ export class Containers {
     this.#removeState(id);
   }
 
-  #removeState(id: string): void {
-    removeAtOnce(this.stateFolder(id), this.stateFolder(`.${randomId()}`));
+  /** Removes the name of a record that was never written: it can only be found by what it stands for. */
+  dropNamesOf(id: string): void {
+    for (const name of names(`${this.root}/names`)) this.#dropName(name, id);
   }
 
-  async #clearUp(id: string): Promise<void> {
-    const running = readJson<RunningState>(`${this.stateFolder(id)}/state.json`);
-    if (running) await endProcess(running);
-    const tree = cgroupTree();
-    if (tree) await removeCgroup(`${tree.root}${cgroupPath(id)}`);
-    let record: ContainerRecord | undefined;
-    try {
-      record = this.#record(id);
-    } catch (error) {
-      // What cannot be read is not thrown away; those who ask for it are told.
-      if (error instanceof MiniError) return this.#removeState(id);
-      throw error;
-    }
-    if (record && !record.autoRemove && record.startedAt) {
-      // Its owner was killed, and it with it.
-      if (record.end) return this.#removeState(id);
-      return this.ended(record, {
-        exitCode: 137,
-        finishedAt: new Date().toISOString(),
-        error: "mini was killed while it ran",
-      });
-    }
-    this.forget(id, record?.name);
-    // A name whose record was never written can only be found by its target.
-    for (const name of record ? [] : names(`${this.root}/names`)) this.#dropName(name, id);
+  /** Removes the state of a container that has ended. Its record stays. */
+  dropState(id: string): void {
+    this.#removeState(id);
+  }
+
+  #removeState(id: string): void {
+    removeAtOnce(this.stateFolder(id), this.stateFolder(`.${randomId()}`));
   }
 
   /** Removes what a power loss left: folders without a record, and names without a folder. Only `system check` and `ps` look. */
@@ -422,7 +482,7 @@ export class Containers {
       if (exists(this.stateFolder(id)) || !exists(this.folder(id))) continue;
       let record: ContainerRecord | undefined;
       try {
-        record = this.#record(id);
+        record = this.record(id);
       } catch (error) {
         if (error instanceof MiniError) continue; // nothing of ours to throw away
         throw error;
@@ -432,7 +492,7 @@ export class Containers {
         this.forget(id, record?.name);
         cleared.push(id);
       } else if (record.startedAt && !record.end) {
-        this.ended(record, {
+        this.ended(record.id, {
           exitCode: 255,
           finishedAt: new Date().toISOString(),
           error: "the machine was stopped while it ran",

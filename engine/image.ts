@@ -1,7 +1,7 @@
 /** From what people call an image to what is run: looked up, pulled if it is missing, held until the container counts on it. */
 import { MiniError } from "../ffi/errors.ts";
 import { Store } from "../images/store.ts";
-import type { RunSource } from "./run.ts";
+import type { Source } from "./create.ts";
 
 /** When to ask the registry. */
 export type PullPolicy = "always" | "missing" | "never";
@@ -20,7 +20,7 @@ export interface FindOptions {
  * @returns what to run; `release` is to be called once a container's record keeps the layers alive.
  * @throws {MiniError} when it is not here and cannot be pulled.
  */
-export async function findImage(root: string, name: string, options: FindOptions): Promise<RunSource> {
+export async function findImage(root: string, name: string, options: FindOptions): Promise<Source> {
   const store = new Store(root);
   if (isStarter(name)) await (await import("../images/starter.ts")).ensureStarter(store);
   else if (options.pull === "always" || store.images.resolve(name) === undefined) await pullInto(store, name, options);

@@ -23,6 +23,24 @@ export interface ContainerConfig {
   readonlyRootfs: boolean;
 }
 
+/** What is done when a container ends by itself; `--restart`. */
+export interface RestartPolicy {
+  name: "no" | "on-failure" | "always" | "unless-stopped";
+  /** For on-failure: how often at most; 0 without a limit. */
+  maximumRetryCount: number;
+}
+
+/** What becomes of a container's output, where nobody reads it at once. */
+export interface LogOptions {
+  driver: "local" | "none";
+  /** Bytes after which another file is begun, and how many files there are at most. */
+  maxSize: number;
+  maxFile: number;
+}
+
+export const DEFAULT_LOG: LogOptions = { driver: "local", maxSize: 10 << 20, maxFile: 3 };
+export const NO_RESTART: RestartPolicy = { name: "no", maximumRetryCount: 0 };
+
 /** How a container ended. */
 export interface ContainerEnd {
   /** As a shell counts: 128 + n for a signal. */
@@ -30,6 +48,8 @@ export interface ContainerEnd {
   finishedAt: string;
   /** Why it could not be run, if that is what happened. */
   error?: string;
+  /** It could not be started at all, and no policy tries again. */
+  final?: boolean;
 }
 
 export interface ContainerRecord {
@@ -48,6 +68,12 @@ export interface ContainerRecord {
   layers: string[];
   /** Removed when it exits. */
   autoRemove: boolean;
+  restart: RestartPolicy;
+  /** How often in a row it was started again by its restart policy, and when that was last; RFC 3339. */
+  restartCount?: number;
+  /** Somebody has stopped it, so that no policy but `always` after a reboot starts it again. */
+  stopped?: boolean;
+  log: LogOptions;
   config: ContainerConfig;
   end?: ContainerEnd;
 }
@@ -65,10 +91,28 @@ export interface RunningState {
   pidStartTicks?: number;
   /** The folder of its cgroup. */
   cgroup?: string;
+  /** It was made by the very command that starts it, which has promised nothing yet. */
+  fresh?: true;
+  /** For a container in the background: its parent, and the number of that one's descriptor of the terminal's master side. */
+  shim?: { pid: number; startTicks?: number; terminal?: number };
 }
 
 /** Where a container's cgroup is in the host's tree. */
 export const cgroupPath = (id: string) => `/mini/${id}`;
 
 /** What `ps` calls it. */
-export type ContainerStatus = "created" | "running" | "exited";
+export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited";
+
+/** Whether its restart policy starts a container again that has ended. */
+export function restartIsDue({ restart, restartCount = 0, stopped, end }: ContainerRecord): boolean {
+  if (!end || stopped || end.final) return false;
+  switch (restart.name) {
+    case "always":
+    case "unless-stopped":
+      return true;
+    case "on-failure":
+      return end.exitCode !== 0 && (restart.maximumRetryCount === 0 || restartCount < restart.maximumRetryCount);
+    case "no":
+      return false;
+  }
+}

@@ -146,3 +146,6 @@ export const EPOLLIN = 0x001;
 export const EPOLLOUT = 0x004;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const EFD_NONBLOCK = O_NONBLOCK;
+
+// splice(2)
+export const SPLICE_F_NONBLOCK = 2;

@@ -53,6 +53,13 @@ export function makeCgroup(tree: CgroupTree, path: string): Cgroup {
   return { path: folder, fd: syscall("openat", AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC) };
 }
 
+/** A cgroup of mini's own processes, made if it is not there; `fd` is the caller's to close. */
+export function openCgroup(tree: CgroupTree, path: string): Cgroup {
+  const folder = `${tree.root}${path}`;
+  Deno.mkdirSync(folder, { recursive: true, mode: 0o755 });
+  return { path: folder, fd: syscall("openat", AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC) };
+}
+
 /** Whether a failure means that there is no such cgroup; ENODEV: it was removed between opening the file and using it. */
 const isGone = (error: unknown) =>
   error instanceof Deno.errors.NotFound || (error instanceof Error && error.message.includes("(os error 19)"));
@@ -114,5 +121,15 @@ export async function removeCgroup(folder: string): Promise<void> {
       killCgroup(folder);
       await new Promise((resolve) => setTimeout(resolve, Math.min(10, tries)));
     }
+  }
+}
+
+/** Whether a cgroup is frozen, `mini pause`. None: it is not. */
+export function isFrozen(folder: string): boolean {
+  try {
+    return Deno.readTextFileSync(`${folder}/cgroup.freeze`).trim() === "1";
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
   }
 }

@@ -124,7 +124,7 @@ export class Container {
 }
 
 /** Whether the program of operations has come to its end, the container's own program. */
-function startedProgram(results: Results): boolean {
+export function startedProgram(results: Results): boolean {
   const first = results.program.findIndex((operation) => operation.name === `${EXEC}0`);
   // An execve that succeeds never returns, so its result stays unset; what is directly before it has run then.
   return results.reached(first - 1);
@@ -243,15 +243,15 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
 }
 
 /** Writes the id maps of a new user namespace, and takes over the process that is cloned from inside it. */
-async function giveIds(spec: Spec, first: Spawned, sync: number): Promise<Spawned> {
+export async function giveIds(spec: Spec, first: Spawned, sync: number, reap = true): Promise<Spawned> {
   if (!await receive(sync, 1)) return first;
   writeIdMaps(first.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
   goOn(sync);
-  return await takeChild(first, sync);
+  return await takeChild(first, sync, reap);
 }
 
 /** clone3 says only that something is wrong; what that is depends on what was asked for. */
-function explainClone(error: unknown, spec: Spec): unknown {
+export function explainClone(error: unknown, spec: Spec): unknown {
   if (!(error instanceof SyscallError) || error.syscall !== "clone3") return error;
   const wanted = (spec.linux?.namespaces ?? []).filter((n) => n.path === undefined).map((n) => n.type).join(", ");
   switch (error.errno) {

@@ -27,14 +27,24 @@ export function goOn(sync: number): void {
   syscall("write", sync, new Uint8Array(1), 1);
 }
 
-/** Takes over the process that a first one has cloned as our own child (plan_child.ts). The first one is reaped. */
-export async function takeChild(first: Spawned, sync: number): Promise<Spawned> {
+/** Waits for the number of a process, 8 bytes; undefined if the program has ended instead. */
+export async function receivePid(sync: number): Promise<number | undefined> {
   const number = await receive(sync, 8);
-  if (!number) return first;
-  const pid = Number(new DataView(number.buffer).getBigUint64(0, true));
-  // It is our own child and waits for us, so that the number is still its own.
+  return number && Number(new DataView(number.buffer).getBigUint64(0, true));
+}
+
+/**
+ * Takes over the process that a first one has cloned as a child of its own parent (plan_child.ts).
+ *
+ * @param reap whether that parent is this process, which then reaps the first one.
+ */
+export async function takeChild(first: Spawned, sync: number, reap = true): Promise<Spawned> {
+  const pid = await receivePid(sync);
+  if (pid === undefined) return first;
+  // It waits for us, so that the number is still its own.
   const pidfd = syscall("pidfd_open", pid, 0);
-  waitForExit(first.pidfd);
+  if (reap) waitForExit(first.pidfd);
+  else await readable(first.pidfd);
   close(first.pidfd);
   goOn(sync);
   return { pid, pidfd, results: first.results };

@@ -1,0 +1,98 @@
+/** The flags that `run` and `create` share, as what the engine is asked for. */
+import { MiniError } from "../ffi/errors.ts";
+import { userEnvironment } from "../ffi/self.ts";
+import type { CreateOptions, Source } from "../engine/create.ts";
+import { findImage, type PullPolicy } from "../engine/image.ts";
+import { readLogOptions } from "../engine/log_options.ts";
+import {
+  readCapabilities,
+  readEntrypoint,
+  readEnv,
+  readEnvFile,
+  readPairs,
+  readSecurityOptions,
+  readTmpfs,
+  readUlimit,
+  readVolume,
+} from "../engine/options.ts";
+import { checkHostname, checkName } from "../engine/names.ts";
+import { readRestart } from "../engine/restart.ts";
+import { ownCapabilities } from "../runtime/capabilities.ts";
+import { readSeccomp } from "../engine/seccomp.ts";
+import type { FlagValues } from "./flag_values.ts";
+
+/**
+ * What is to be run: the image, pulled if need be, or a folder.
+ *
+ * @throws {MiniError} when it is not there.
+ */
+export async function findSource(flags: FlagValues, args: readonly string[], root: string): Promise<Source> {
+  const folder = flags.string("rootfs");
+  if (folder === undefined) {
+    return await findImage(root, args[0]!, {
+      pull: flags.string("pull") as PullPolicy,
+      platform: flags.string("platform"),
+      quiet: flags.boolean("quiet"),
+    });
+  }
+  for (const flag of ["pull", "platform", "quiet"]) {
+    if (flags.given(flag)) {
+      throw new MiniError(`--${flag} is about an image, and --rootfs takes its place: leave one of them out`);
+    }
+  }
+  return { name: folder, diffIDs: [], layers: [], directory: existingFolder(folder), config: {} };
+}
+
+/** @throws {MiniError} for what is no folder or cannot be looked into. */
+function existingFolder(folder: string): string {
+  try {
+    const path = Deno.realPathSync(folder);
+    if (!Deno.statSync(path).isDirectory) throw new MiniError(`--rootfs ${folder} is not a folder`);
+    if (path === "/") throw new MiniError("--rootfs / is the host itself, which would not be a container");
+    return path;
+  } catch (error) {
+    if (error instanceof MiniError) throw error;
+    if (error instanceof Deno.errors.NotFound) throw new MiniError(`--rootfs ${folder}: there is no such folder`);
+    throw new MiniError(`--rootfs ${folder} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+export function readOptions(flags: FlagValues, args: readonly string[]): CreateOptions {
+  const environment = userEnvironment();
+  const own = (name: string) => environment[name];
+  const name = flags.string("name");
+  if (name !== undefined) checkName(name);
+  const hostname = flags.string("hostname");
+  if (hostname) checkHostname(hostname);
+  return {
+    args,
+    interactive: flags.boolean("interactive"),
+    tty: flags.boolean("tty"),
+    autoRemove: flags.boolean("rm"),
+    name,
+    env: [
+      ...flags.list("env-file").flatMap((path) => readEnvFile(path, own)),
+      ...flags.list("env").flatMap((e) => readEnv(e, own)),
+    ],
+    workingDir: flags.string("workdir"),
+    user: flags.string("user"),
+    groups: flags.list("group-add"),
+    hostname,
+    entrypoint: readEntrypoint(flags.string("entrypoint")),
+    volumes: [...flags.list("volume").map(readVolume), ...flags.list("tmpfs").map(readTmpfs)],
+    readonlyRootfs: flags.boolean("read-only"),
+    init: flags.boolean("init"),
+    network: flags.string("network") as "none" | "host",
+    stopSignal: flags.string("stop-signal"),
+    labels: readPairs("label", flags.list("label"), false),
+    capabilities: readCapabilities(flags.list("cap-add"), flags.list("cap-drop"), ownCapabilities()),
+    noNewPrivileges: readSecurityOptions(flags.list("security-opt")),
+    seccomp: readSeccomp(flags.list("security-opt")),
+    rlimits: flags.list("ulimit").map(readUlimit),
+    sysctl: readPairs("sysctl", flags.list("sysctl"), true),
+    shmBytes: flags.number("shm-size") ?? 0,
+    cidFile: flags.string("cidfile"),
+    restart: readRestart(flags.string("restart") ?? "no"),
+    log: readLogOptions(flags.string("log-driver"), flags.list("log-opt")),
+  };
+}

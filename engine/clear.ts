@@ -1,0 +1,61 @@
+/** What is done about a container that has come to its end, by whoever finds it so: its owner, the monitor, any command. */
+import { shellStatus } from "../ffi/exit_status.ts";
+import { MiniError } from "../ffi/errors.ts";
+import { readShimStatus } from "../ffi/shim.ts";
+import { cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import type { Containers } from "./containers.ts";
+import { endProcess } from "./process.ts";
+import { cgroupPath, type ContainerEnd, type ContainerRecord } from "./record.ts";
+
+/** The file in a container's state folder in which its shim writes down how it ended. */
+export const STATUS_FILE = "exit";
+
+/**
+ * Takes apart what is left of a container, writes down how it ended, and removes it if that was asked for. Whoever calls this
+ * has the container's lock: its owner is gone.
+ *
+ * @throws {MiniError} when a process of it does not end.
+ */
+export async function clearUp(containers: Containers, id: string): Promise<void> {
+  const running = containers.running(id);
+  if (running) await endProcess(running);
+  const tree = cgroupTree();
+  const cgroup = running?.cgroup ?? (tree && `${tree.root}${cgroupPath(id)}`);
+  if (cgroup !== undefined) await removeCgroup(cgroup);
+  let record: ContainerRecord | undefined;
+  try {
+    record = containers.record(id);
+  } catch (error) {
+    // What cannot be read is not thrown away; those who ask for it are told.
+    if (error instanceof MiniError) return containers.dropState(id);
+    throw error;
+  }
+  const end = howItEnded(containers, id);
+  if (record && !record.autoRemove && record.startedAt) {
+    // Its owner has come that far, and no further.
+    if (record.end) return containers.dropState(id);
+    containers.ended(
+      id,
+      end ?? {
+        exitCode: 137,
+        finishedAt: new Date().toISOString(),
+        error: "mini was killed while it ran",
+      },
+    );
+    return;
+  }
+  // It is there to be started by the next, unless the one that was to start it is the one that made it.
+  if (record && !record.autoRemove && !running?.fresh) return containers.dropState(id);
+  containers.forget(id, record?.name);
+  if (!record) containers.dropNamesOf(id);
+}
+
+/** What the shim of a container in the background has written; undefined if there was none, or it was killed. */
+export function howItEnded(containers: Containers, id: string): ContainerEnd | undefined {
+  const path = `${containers.stateFolder(id)}/${STATUS_FILE}`;
+  const status = readShimStatus(path);
+  return status && {
+    exitCode: shellStatus(status),
+    finishedAt: (Deno.statSync(path).mtime ?? new Date()).toISOString(),
+  };
+}

@@ -1,0 +1,218 @@
+/** Makes a container: its folder, its name, its record and its specification. Nothing of it runs yet. */
+import { MiniError } from "../ffi/errors.ts";
+import { close } from "../ffi/kernel.ts";
+import { openRoot } from "../runtime/failure.ts";
+import { signalNumber } from "../runtime/signals.ts";
+import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
+import { type Containers, writeFile } from "./containers.ts";
+import { etcMounts } from "./etc.ts";
+import { randomId } from "./names.ts";
+import { mergeEnv } from "./options.ts";
+import {
+  cgroupPath,
+  type ContainerConfig,
+  type ContainerRecord,
+  type LogOptions,
+  RECORD_VERSION,
+  type RestartPolicy,
+} from "./record.ts";
+import type { SeccompChoice } from "./seccomp.ts";
+import { buildSpec } from "./spec.ts";
+import { readUserFiles, resolveUser } from "./users.ts";
+import { openView } from "./view.ts";
+
+/** What a container is made of: an image's layers and settings, or a folder. */
+export interface Source {
+  /** What the user called it. */
+  readonly name: string;
+  readonly imageId?: string;
+  /** As images write it: amd64, 386. */
+  readonly architecture?: string;
+  /** Diff IDs and folders of the layers, the bottom one first; empty for a folder. */
+  readonly diffIDs: readonly string[];
+  readonly layers: readonly string[];
+  /** The folder of --rootfs. */
+  readonly directory?: string;
+  readonly config: {
+    readonly Env?: readonly string[];
+    readonly Entrypoint?: readonly string[];
+    readonly Cmd?: readonly string[];
+    readonly User?: string;
+    readonly WorkingDir?: string;
+    readonly Labels?: Readonly<Record<string, string>>;
+    readonly StopSignal?: string;
+  };
+  /** Called once the record is written, which keeps the layers in the store from then on. */
+  release?(): void;
+}
+
+/** What the user asked for, checked already. */
+export interface CreateOptions {
+  readonly args: readonly string[];
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly autoRemove: boolean;
+  readonly name?: string | undefined;
+  readonly env: readonly string[];
+  readonly workingDir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly groups: readonly string[];
+  readonly hostname?: string | undefined;
+  readonly entrypoint?: readonly string[] | undefined;
+  readonly volumes: readonly Mount[];
+  readonly readonlyRootfs: boolean;
+  readonly init: boolean;
+  readonly network: "none" | "host";
+  readonly stopSignal?: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly capabilities: string[];
+  readonly noNewPrivileges: boolean;
+  readonly seccomp: SeccompChoice;
+  readonly rlimits: Rlimit[];
+  readonly sysctl: Record<string, string>;
+  readonly shmBytes: number;
+  readonly cidFile?: string | undefined;
+  readonly restart: RestartPolicy;
+  readonly log: LogOptions;
+}
+
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** A container that can be started by whoever has its lock. */
+export interface Made {
+  readonly record: ContainerRecord;
+  readonly spec: Spec;
+  /** Folders of the layers, the bottom one first; empty for a folder of the user's. */
+  readonly layers: readonly string[];
+  /** A descriptor that keeps its lock as long as it is open; the caller's to close. */
+  readonly lock: number;
+}
+
+/**
+ * Makes a container and locks it for this process.
+ *
+ * @throws {MiniError} with status 125 for what cannot be. Nothing is left behind then.
+ */
+export function create(containers: Containers, source: Source, options: CreateOptions): Made {
+  const id = randomId();
+  const { name, lock } = containers.reserve(id, options.name);
+  try {
+    if (options.cidFile !== undefined) writeCidFile(options.cidFile, id);
+    const folder = containers.folder(id);
+    if (source.directory === undefined) {
+      for (const sub of ["upper", "work", "merged"]) Deno.mkdirSync(`${folder}/${sub}`, { mode: 0o755 });
+    }
+    const target = `${folder}/merged`;
+    const view = () =>
+      source.directory === undefined ? openView({ layers: source.layers, target }) : openRoot(source.directory);
+    const { config, spec } = describe(id, folder, source, options, view);
+    const record: ContainerRecord = {
+      version: RECORD_VERSION,
+      id,
+      name,
+      created: new Date().toISOString(),
+      image: source.name,
+      ...source.imageId === undefined ? {} : { imageId: source.imageId },
+      layers: [...source.diffIDs],
+      autoRemove: options.autoRemove,
+      restart: options.restart,
+      log: options.log,
+      config,
+    };
+    writeFile(`${folder}/config.json`, JSON.stringify(spec));
+    containers.write(record);
+    source.release?.();
+    return { record, spec, layers: source.layers, lock };
+  } catch (error) {
+    containers.forget(id, name);
+    close(lock);
+    throw error;
+  }
+}
+
+function writeCidFile(path: string, id: string): void {
+  try {
+    Deno.writeTextFileSync(path, id, { createNew: true, mode: 0o644 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new MiniError(`--cidfile ${path} is there already; remove it, or make sure that its container is gone`);
+    }
+    throw new MiniError(`--cidfile ${path} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+/** The container's configuration and specification, with the user looked up in its own root. */
+function describe(
+  id: string,
+  folder: string,
+  source: Source,
+  options: CreateOptions,
+  view: () => number,
+): { config: ContainerConfig; spec: Spec } {
+  const image = source.config;
+  const entrypoint = [...options.entrypoint ?? image.Entrypoint ?? []];
+  // An entrypoint given by hand takes the place of the image's command too, as in Docker.
+  const cmd = options.args.length > 0
+    ? [...options.args]
+    : options.entrypoint === undefined
+    ? [...image.Cmd ?? []]
+    : [];
+  const args = [...entrypoint, ...cmd];
+  if (args.length === 0) {
+    throw new MiniError(
+      `${source.name} names no program to run: give one after it, as in 'mini run ${source.name} sh'`,
+      125,
+    );
+  }
+  const stopSignal = options.stopSignal ?? image.StopSignal ?? "SIGTERM";
+  signalNumber(stopSignal);
+  const workingDir = options.workingDir || image.WorkingDir || "/";
+  if (!workingDir.startsWith("/")) {
+    throw new MiniError(
+      `the working directory must be an absolute path in the container, and ${JSON.stringify(workingDir)} is not`,
+      125,
+    );
+  }
+  const root = view();
+  let user;
+  try {
+    user = resolveUser(options.user ?? image.User ?? "", readUserFiles(root), options.groups);
+  } finally {
+    close(root);
+  }
+  const hostname = options.hostname || (options.network === "host" ? Deno.hostname() : id.slice(0, 12));
+  const config: ContainerConfig = {
+    hostname,
+    user: options.user ?? image.User ?? "",
+    env: mergeEnv(
+      [DEFAULT_PATH, `HOSTNAME=${hostname}`, ...options.tty ? ["TERM=xterm"] : [], `HOME=${user.home}`],
+      image.Env ?? [],
+      options.env,
+    ),
+    args,
+    entrypoint,
+    cmd,
+    workingDir,
+    labels: { ...image.Labels, ...options.labels },
+    tty: options.tty,
+    openStdin: options.interactive,
+    stopSignal,
+    network: options.network,
+    init: options.init,
+    readonlyRootfs: options.readonlyRootfs,
+  };
+  const spec = buildSpec(config, {
+    user,
+    capabilities: options.capabilities,
+    noNewPrivileges: options.noNewPrivileges,
+    seccomp: options.seccomp({ capabilities: options.capabilities, imageArchitecture: source.architecture }),
+    volumes: options.volumes,
+    rlimits: options.rlimits,
+    sysctl: options.sysctl,
+    shmBytes: options.shmBytes,
+    // A folder of the user's is used as it is.
+    etc: source.directory === undefined ? etcMounts(folder, hostname, options.network) : [],
+    cgroupsPath: cgroupPath(id),
+  });
+  return { config, spec };
+}

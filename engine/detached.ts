@@ -1,0 +1,146 @@
+/** Starts a container in the background: its output goes through FIFOs to the monitor, and a shim is its parent. */
+import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, S_IFIFO } from "../ffi/constants.ts";
+import { MiniError } from "../ffi/errors.ts";
+import { close, syscall } from "../ffi/kernel.ts";
+import { open } from "../ffi/open.ts";
+import { windowSize } from "../ffi/terminal.ts";
+import type { Tail } from "../ffi/shim.ts";
+import { startDetached } from "../runtime/detached.ts";
+import { type Cgroup, cgroupTree, openCgroup } from "../runtime/cgroup.ts";
+import { STATUS_FILE } from "./clear.ts";
+import type { Containers } from "./containers.ts";
+import type { Made } from "./create.ts";
+import { startTicks } from "./process.ts";
+import { begun } from "./run.ts";
+import { type Note, type Surroundings, surround } from "./start.ts";
+
+/** The cgroup of shims and of the monitor: whatever ends the session that started a container must not end them. */
+const OWN_CGROUP = "/mini/runtime";
+
+/** Where a container's streams are, in its state folder. */
+export const STREAMS = {
+  stdin: "stdin",
+  stdout: "stdout",
+  stderr: "stderr",
+  /** Whoever reads the output holds its lock. */
+  reader: "logs.lock",
+  tails: { stdout: "tail.stdout", stderr: "tail.stderr" },
+} as const;
+
+/** The descriptors for one start, all ours to close. */
+interface Streams {
+  /** What becomes 0, 1 and 2 of the container; without a terminal only. */
+  readonly theirs?: readonly [number, number, number];
+  /** What the shim keeps. */
+  readonly hold: readonly number[];
+  readonly tails: readonly Tail[];
+  close(): void;
+}
+
+/**
+ * Makes the FIFOs. Each is held open for reading and writing by the shim, so that a container never meets a stream that is
+ * closed, and nothing is lost while nobody reads.
+ */
+function makeStreams(folder: string, terminal: boolean, withInput: boolean, uid: number): Streams {
+  const fds: number[] = [];
+  const opened = (path: string, flags: number) => {
+    const fd = open(path, flags);
+    fds.push(fd);
+    return fd;
+  };
+  const fifo = (name: string) => {
+    const path = `${folder}/${name}`;
+    syscall("mknodat", 0, path, S_IFIFO | 0o600, 0);
+    // A user other than root may open /dev/stdout, which is a check of permissions.
+    if (uid !== 0) Deno.chownSync(path, uid, 0);
+    return opened(path, O_RDWR | O_NONBLOCK);
+  };
+  try {
+    const tail = (name: "stdout" | "stderr") => ({ fifo: fifo(name), file: `${folder}/${STREAMS.tails[name]}` });
+    const tails = terminal ? [tail("stdout")] : [tail("stdout"), tail("stderr")];
+    const hold = tails.map((t) => t.fifo);
+    const closeAll = () => fds.forEach(close);
+    if (terminal) return { hold, tails, close: closeAll };
+    if (withInput) hold.push(fifo(STREAMS.stdin));
+    return {
+      theirs: [
+        withInput ? opened(`${folder}/${STREAMS.stdin}`, O_RDONLY) : opened("/dev/null", O_RDONLY),
+        opened(`${folder}/${STREAMS.stdout}`, O_WRONLY),
+        opened(`${folder}/${STREAMS.stderr}`, O_WRONLY),
+      ],
+      hold,
+      tails,
+      close: closeAll,
+    };
+  } catch (error) {
+    fds.forEach(close);
+    throw error;
+  }
+}
+
+/**
+ * Starts a container that was made and locked, and returns when its own program runs. The lock goes to its shim.
+ *
+ * @throws {MiniError} with status 125, 126 or 127 when it could not be started; its record says why.
+ */
+export async function startInBackground(
+  containers: Containers,
+  made: Made,
+  note: Note,
+  restart?: (record: Made["record"]) => void,
+): Promise<void> {
+  const { spec, lock } = made, { id, config, autoRemove, name } = made.record;
+  const folder = containers.stateFolder(id);
+  let around: Surroundings | undefined, streams: Streams | undefined, own: Cgroup | undefined;
+  const release = async () => {
+    streams?.close();
+    if (own) close(own.fd);
+    await around?.release();
+  };
+  try {
+    around = surround(containers, made, note, false);
+    streams = makeStreams(folder, config.tty, config.openStdin, spec.process.user.uid);
+    const tree = cgroupTree();
+    own = tree && openCgroup(tree, OWN_CGROUP);
+    const startedAt = new Date().toISOString();
+    const { pid, shim, terminal } = await startDetached(spec, {
+      ...around.options,
+      ...streams.theirs ? { stdio: streams.theirs } : { windowSize: windowSize(1) ?? windowSize(0) },
+      statusFile: `${folder}/${STATUS_FILE}`,
+      hold: [...streams.hold, lock],
+      tails: { lock: `${folder}/${STREAMS.reader}`, files: streams.tails },
+      shimCgroup: own?.fd,
+      onBorn: (pid, shim) => around!.running(pid, shimState(shim)),
+    });
+    if (terminal !== undefined) around.running(pid, { ...shimState(shim), terminal });
+    containers.change(id, (record) => {
+      begun(record, startedAt);
+      if (restart) restart(record);
+      else delete record.restartCount;
+    });
+    streams.close();
+    if (own) close(own.fd);
+    around.letGo();
+    close(lock);
+  } catch (error) {
+    await release();
+    if (!(error instanceof MiniError)) throw error;
+    // As in Docker, what could not be started is kept unless it was to be removed at its end anyway.
+    if (autoRemove) containers.forget(id, name);
+    else {
+      containers.ended(id, {
+        exitCode: error.exitStatus ?? 125,
+        error: error.message,
+        finishedAt: new Date().toISOString(),
+        final: true,
+      });
+    }
+    close(lock);
+    throw error;
+  }
+}
+
+function shimState(pid: number): { pid: number; startTicks?: number } {
+  const ticks = startTicks(pid);
+  return { pid, ...ticks === undefined ? {} : { startTicks: ticks } };
+}

@@ -1,0 +1,112 @@
+/** Starts a container that was made: in the foreground, as a child of this process, or in the background, as a shim's. */
+import { MiniError } from "../ffi/errors.ts";
+import { close } from "../ffi/kernel.ts";
+import { type Cgroup, cgroupTree, makeCgroup, removeCgroup } from "../runtime/cgroup.ts";
+import type { RootSource, StartOptions } from "../runtime/container.ts";
+import { openRoot } from "../runtime/failure.ts";
+import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
+import type { Store } from "../images/store.ts";
+import type { Containers } from "./containers.ts";
+import type { Made } from "./create.ts";
+import { startTicks } from "./process.ts";
+import type { ContainerRecord, RunningState } from "./record.ts";
+import { openView } from "./view.ts";
+
+/** A note that is no failure. */
+export type Note = (sentence: string) => void;
+
+/** What a container has around it while it runs. */
+export interface Surroundings {
+  readonly cgroup: Cgroup | undefined;
+  /** What every way of starting it wants. */
+  readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "openRoot">;
+  /** Writes down that it runs. */
+  running(pid: number, shim?: RunningState["shim"]): void;
+  /** Takes it all apart again. */
+  release(): Promise<void>;
+  /** Closes what is open of it here, and leaves the rest to whoever clears up. */
+  letGo(): void;
+}
+
+/** Where the root of a container comes from. */
+function rootOf({ record, layers }: Made, folder: string): RootSource {
+  if (layers.length === 0) return { directory: record.image };
+  return {
+    layers: {
+      lowers: layers,
+      upper: `${folder}/upper`,
+      work: `${folder}/work`,
+      target: `${folder}/merged`,
+      volatile: record.autoRemove,
+    },
+  };
+}
+
+/**
+ * Makes what a container needs around it before it is started, each written down before it is made, so that whoever clears up
+ * after us finds it.
+ *
+ * @param fresh whether this very command has made the container. @throws {MiniError} Nothing is left behind then.
+ */
+export function surround(containers: Containers, made: Made, note: Note, fresh: boolean): Surroundings {
+  const { record, spec, layers } = made, { id } = record;
+  const folder = containers.folder(id);
+  const tree = cgroupTree();
+  if (!tree) note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
+  const path = spec.linux?.cgroupsPath;
+  const state = (pid: number, more: Partial<RunningState>) =>
+    containers.writeState({
+      ociVersion: OCI_VERSION,
+      id,
+      status: pid ? "running" : "creating",
+      pid,
+      bundle: folder,
+      annotations: {},
+      ...tree ? { cgroup: `${tree.root}${path}` } : {},
+      ...more,
+    });
+  state(0, fresh ? { fresh } : {});
+  const cgroup = tree && makeCgroup(tree, path!);
+  return {
+    cgroup,
+    options: {
+      root: rootOf(made, folder),
+      cgroup: cgroup?.fd,
+      init: record.config.init,
+      openRoot: () =>
+        layers.length > 0
+          ? openView({ layers, upper: `${folder}/upper`, target: `${folder}/merged` })
+          : openRoot(record.image),
+    },
+    running: (pid, shim) => {
+      const ticks = startTicks(pid);
+      state(pid, { ...ticks === undefined ? {} : { pidStartTicks: ticks }, ...shim ? { shim } : {} });
+    },
+    letGo: () => cgroup && close(cgroup.fd),
+    release: async () => {
+      if (!cgroup) return;
+      close(cgroup.fd);
+      await removeCgroup(cgroup.path);
+    },
+  };
+}
+
+/**
+ * A container that exists, locked to be started by this process.
+ *
+ * @throws {MiniError} when another command is at work on it, or its layers are gone.
+ */
+export function take(containers: Containers, store: Store, id: string): Made {
+  const lock = containers.lock(id);
+  try {
+    const record = containers.record(id);
+    if (!record) throw new MiniError(`container ${id.slice(0, 12)} was removed just now`);
+    const spec: Spec = JSON.parse(Deno.readTextFileSync(`${containers.folder(id)}/config.json`));
+    return { record, spec, layers: layersOf(store, record), lock };
+  } catch (error) {
+    containers.settle(id, lock);
+    throw error;
+  }
+}
+
+const layersOf = (store: Store, record: ContainerRecord) => record.layers.map((diffID) => store.layers.path(diffID));

@@ -1,0 +1,144 @@
+/** Starts a container that outlives its caller: a shim is its parent, and this process may end as soon as it runs. */
+import { MiniError, SyscallError } from "../ffi/errors.ts";
+import { waitForExit } from "../ffi/exit_status.ts";
+import { close, syscall } from "../ffi/kernel.ts";
+import { readable } from "../ffi/reactor.ts";
+import { SHIM_TERMINAL, type ShimOptions, withShim } from "../ffi/shim.ts";
+import { spawn, type Spawned } from "../ffi/spawn.ts";
+import { setWindowSize } from "../ffi/terminal.ts";
+import { explainClone, giveIds, prepare, startedProgram, type StartOptions } from "./container.ts";
+import { containerError } from "./failure.ts";
+import { goOn, makePair, receive, receivePid } from "./handshake.ts";
+import { isNew, plan } from "./plan.ts";
+import type { Spec } from "./spec.ts";
+
+/** What a container in the background is started with, beside its specification. */
+export interface DetachedOptions extends Omit<StartOptions, "signal"> {
+  /** The file that tells how it ended (ffi/shim.ts). */
+  readonly statusFile: string;
+  /** Descriptors that stay open as long as it lives. */
+  readonly hold: readonly number[];
+  readonly tails?: ShimOptions["tails"];
+  /** A descriptor of the cgroup that the shim itself lives in. */
+  readonly shimCgroup?: number | undefined;
+  /** Called with the numbers of the two processes as soon as they are known, before the container's own program. */
+  readonly onBorn?: (pid: number, shim: number) => void;
+}
+
+/** A container in the background, as it is when it has just been started. */
+export interface Detached {
+  /** Its PID 1 and its shim, as the host counts. */
+  readonly pid: number;
+  readonly shim: number;
+  /** The number of the shim's descriptor of its terminal's master side. */
+  readonly terminal?: number;
+}
+
+/**
+ * Starts a container and returns when its own program has been executed.
+ *
+ * @throws {MiniError} with exit status 125, 126 or 127 if it could not be. The shim has ended then, and has written how.
+ * @throws {SyscallError} when the process cannot be made.
+ */
+export async function startDetached(spec: Spec, options: DetachedOptions): Promise<Detached> {
+  const [ours, theirs] = makePair(), [shimOurs, shimTheirs] = makePair();
+  let shim: Spawned;
+  try {
+    const { input, descriptors } = prepare(spec, options, theirs);
+    try {
+      const { flags, program } = plan(input);
+      const whole = withShim(program, {
+        statusFile: options.statusFile,
+        flags,
+        cgroup: options.cgroup,
+        caller: shimTheirs,
+        sync: theirs,
+        hold: options.hold,
+        terminal: spec.process.terminal ?? false,
+        ...options.tails ? { tails: options.tails } : {},
+      });
+      const pass = [theirs, shimTheirs, ...descriptors, ...options.stdio ?? [], ...options.hold];
+      if (options.cgroup !== undefined) pass.push(options.cgroup);
+      shim = spawn(whole, { cgroup: options.shimCgroup, pass: [...new Set(pass)].filter((fd) => fd > 2) });
+    } finally {
+      descriptors.forEach(close);
+    }
+  } catch (error) {
+    close(ours);
+    close(shimOurs);
+    throw error;
+  } finally {
+    close(theirs);
+    close(shimTheirs);
+  }
+  let open = true;
+  // Whatever either of them waits for, it sees the end of its pair.
+  const hangUp = () => {
+    if (!open) return;
+    open = false;
+    close(ours);
+    close(shimOurs);
+  };
+  try {
+    return await seeItStart(spec, options, shim, ours, shimOurs);
+  } catch (error) {
+    hangUp();
+    await readable(shim.pidfd);
+    waitForExit(shim.pidfd);
+    throw explainClone(error, spec);
+  } finally {
+    hangUp();
+    close(shim.pidfd);
+    shim.results.close();
+  }
+}
+
+async function seeItStart(
+  spec: Spec,
+  options: DetachedOptions,
+  shim: Spawned,
+  ours: number,
+  shimOurs: number,
+): Promise<Detached> {
+  const { results } = shim, terminal = spec.process.terminal ?? false;
+  const failed = () => {
+    const failure = results.failure();
+    if (failure?.operation.call === "clone3") return new SyscallError("clone3", failure.errno);
+    return failure && containerError(failure, results, {
+      openRoot: options.openRoot,
+      cwd: spec.process.cwd,
+      mounts: spec.mounts ?? [],
+    });
+  };
+  const first = await receivePid(shimOurs);
+  if (first === undefined) throw failed() ?? new MiniError("the shim ended while the container was being made", 125);
+  let child: Spawned = { pid: first, pidfd: syscall("pidfd_open", first, 0), results };
+  try {
+    const user = isNew(spec, "user");
+    if (!user) options.onBorn?.(first, shim.pid);
+    goOn(ours);
+    if (user) {
+      child = await giveIds(spec, child, ours, false);
+      options.onBorn?.(child.pid, shim.pid);
+    }
+    if (terminal && await receive(ours, 1)) {
+      if (options.windowSize) {
+        const master = syscall("pidfd_getfd", child.pidfd, results.of("terminal")!, 0);
+        setWindowSize(master, options.windowSize);
+        close(master);
+      }
+      syscall("write", shimOurs, new Uint8Array(new BigUint64Array([BigInt(child.pid)]).buffer), 8);
+      await receive(shimOurs, 1);
+      goOn(ours);
+    }
+    // The program's end of the pair is closed by its execve, or by its death.
+    await readable(ours);
+    const failure = failed();
+    if (failure) throw failure;
+    if (!startedProgram(results)) throw new MiniError("the container ended while it was being made", 125);
+    const held = terminal ? results.of(SHIM_TERMINAL) : undefined;
+    return { pid: child.pid, shim: shim.pid, ...held === undefined ? {} : { terminal: held } };
+  } finally {
+    close(child.pidfd);
+  }
+}
