@@ -43,7 +43,7 @@ Deno.test("the first word is a command or the first of two", async () => {
 });
 
 Deno.test("a dash offers flags, those of mini before the command", async () => {
-  assertEquals(await offered("run", "--re"), ["--read-only"]);
+  assertEquals(await offered("run", "--read"), ["--read-only"]);
   assertEquals(await offered("run", "-i"), ["-i"]);
   assert((await offered("run", "-")).includes("--workdir"));
   assertEquals(await offered("--ro"), ["--root"]);

@@ -21,3 +21,11 @@ export async function forEachNamed(names: readonly string[], body: (name: string
   }
   return status;
 }
+
+/** The same, with all of them under way at once. */
+export async function forAllNamed(names: readonly string[], body: (name: string) => Promise<void>): Promise<number> {
+  const under = new Map(names.map((name) => [name, body(name)]));
+  // Each is waited for below; a failure of one must not end the command before the others are done.
+  await Promise.allSettled(under.values());
+  return await forEachNamed(names, (name) => under.get(name)!);
+}

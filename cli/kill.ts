@@ -8,5 +8,5 @@ import { forEachNamed } from "./each.ts";
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state), signal = flags.string("signal")!;
   signalNumber(signal);
-  return await forEachNamed(args, async (name) => kill(await containers.get(name), signal));
+  return await forEachNamed(args, async (name) => kill(containers, await containers.get(name), signal));
 }

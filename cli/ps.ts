@@ -24,7 +24,7 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
   const containers = new Containers(globals.root, globals.state);
   await containers.sweepAll();
   const all = await containers.list(noteDamage);
-  const shown = all.filter((c) => flags.boolean("all") || c.status === "running");
+  const shown = all.filter((c) => flags.boolean("all") || !["created", "exited"].includes(c.status));
   const whole = flags.boolean("no-trunc");
   if (flags.boolean("quiet") && !flags.given("format")) {
     write(shown.map((c) => `${whole ? c.record.id : c.record.id.slice(0, 12)}\n`).join(""));
@@ -58,6 +58,8 @@ function row(container: Found, whole: boolean): Row {
 }
 
 function describe({ record, status }: Found): string {
+  if (status === "restarting") return `Restarting (${record.end!.exitCode}) ${ago(new Date(record.end!.finishedAt))}`;
+  if (status === "paused") return `${describe({ record, status: "running" })} (Paused)`;
   if (status === "running") return `Up ${humanDuration(Date.now() - Date.parse(record.startedAt ?? record.created))}`;
   if (record.end) return `Exited (${record.end.exitCode}) ${ago(new Date(record.end.finishedAt))}`;
   return status === "exited" ? "Exited" : "Created";

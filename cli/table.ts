@@ -4,10 +4,23 @@
  */
 
 import type { Command } from "./command.ts";
-import { exec, exportRow, inspect, kill, ps, rm, stop } from "./rows/containers.ts";
+import {
+  create,
+  exec,
+  exportRow,
+  inspect,
+  kill,
+  pause,
+  ps,
+  restart,
+  rm,
+  start,
+  stop,
+  unpause,
+} from "./rows/containers.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
-import { complete, completion, help, version } from "./rows/meta.ts";
+import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { run } from "./rows/run.ts";
 import { systemCheck, systemDf, systemPrune } from "./rows/system.ts";
 
@@ -29,8 +42,13 @@ export const nouns: Readonly<Record<string, string>> = {
 /** Every command, in the order of help. */
 export const commands: readonly Command[] = [
   { ...run, load: () => import("./run.ts") },
+  { ...create, load: () => import("./create.ts") },
+  { ...start, load: () => import("./start.ts") },
   { ...exec, load: () => import("./exec.ts") },
   { ...stop, load: () => import("./stop.ts") },
+  { ...restart, load: () => import("./restart.ts") },
+  { ...pause, load: () => import("./pause.ts") },
+  { ...unpause, load: () => import("./pause.ts") },
   { ...kill, load: () => import("./kill.ts") },
   { ...rm, load: () => import("./rm.ts") },
   { ...exportRow, load: () => import("./export.ts") },
@@ -55,5 +73,6 @@ export const commands: readonly Command[] = [
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },
+  { ...monitor, load: () => import("./monitor.ts") },
   { ...complete, load: () => import("./complete_command.ts") },
 ];

@@ -2,7 +2,7 @@
 import { shellStatus } from "../ffi/exit_status.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { readShimStatus } from "../ffi/shim.ts";
-import { cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import { type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
 import type { Containers } from "./containers.ts";
 import { endProcess } from "./process.ts";
 import { cgroupPath, type ContainerEnd, type ContainerRecord } from "./record.ts";
@@ -20,8 +20,7 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
   const running = containers.running(id);
   if (running) await endProcess(running);
   const tree = cgroupTree();
-  const cgroup = running?.cgroup ?? (tree && `${tree.root}${cgroupPath(id)}`);
-  if (cgroup !== undefined) await removeCgroup(cgroup);
+  if (tree) await removeCgroup(cgroupOf(tree, id, running?.cgroup));
   let record: ContainerRecord | undefined;
   try {
     record = containers.record(id);
@@ -48,6 +47,17 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
   if (record && !record.autoRemove && !running?.fresh) return containers.dropState(id);
   containers.forget(id, record?.name);
   if (!record) containers.dropNamesOf(id);
+}
+
+/** The same, if nobody has done it yet. */
+export async function clearUpOnce(containers: Containers, id: string): Promise<void> {
+  if (containers.running(id) !== undefined) await clearUp(containers, id);
+}
+
+/** The folder of a container's cgroup: what is written down, where that can be. */
+function cgroupOf({ root }: CgroupTree, id: string, written: unknown): string {
+  const isOurs = typeof written === "string" && written.startsWith(`${root}/`) && written.endsWith(id);
+  return isOurs ? written : `${root}${cgroupPath(id)}`;
 }
 
 /** What the shim of a container in the background has written; undefined if there was none, or it was killed. */

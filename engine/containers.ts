@@ -343,9 +343,19 @@ export class Containers {
    */
   async list(note: (sentence: string) => void): Promise<Found[]> {
     await this.sweep();
-    const found = this.#ids().flatMap((id) => {
+    return this.#each((id) => this.#find(id), note)
+      .sort((a, b) => b.record.created < a.record.created ? -1 : 1);
+  }
+
+  /** Every container's record, in no order; `note` as for `list`. */
+  records(note: (sentence: string) => void): ContainerRecord[] {
+    return this.#each((id) => this.record(id), note);
+  }
+
+  #each<T>(look: (id: string) => T | undefined, note: (sentence: string) => void): T[] {
+    return this.#ids().flatMap((id) => {
       try {
-        const one = this.#find(id);
+        const one = look(id);
         return one ? [one] : [];
       } catch (error) {
         if (!(error instanceof MiniError)) throw error;
@@ -353,7 +363,6 @@ export class Containers {
         return [];
       }
     });
-    return found.sort((a, b) => b.record.created < a.record.created ? -1 : 1);
   }
 
   /** The container of a whole id as it is now; undefined if there is none. Sweeps first. */

@@ -1,20 +1,30 @@
 /** What is done to containers that are there: signals, the end, removal. */
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
-import { killCgroup } from "../runtime/cgroup.ts";
+import { freeze, killCgroup } from "../runtime/cgroup.ts";
 import { signalName, signalNumber } from "../runtime/signals.ts";
-import type { Containers, Found } from "./containers.ts";
+import { clearUpOnce } from "./clear.ts";
+import { Busy, type Containers, type Found } from "./containers.ts";
 import { hasEnded, KILL_MILLISECONDS, openProcess } from "./process.ts";
 
 /** How long the command that runs a container may take to write down its end, before others go on without it. */
 const OWNER_MILLISECONDS = 5000;
 
+const SIGKILL = 9;
+
+/** No restart policy starts it again from now on. */
+function wantedStopped(containers: Containers, { record }: Found): void {
+  if (record.restart.name !== "no") containers.change(record.id, (now) => now.stopped = true);
+}
+
 /** A descriptor of a container's PID 1, the caller's to close; undefined if it has ended. */
 export const pidfdOf = ({ running }: Found): number | undefined => running && openProcess(running);
 
 /** Sends a signal to a container's PID 1. @throws {MiniError} when it does not run. */
-export function kill(found: Found, signal: string): void {
+export function kill(containers: Containers, found: Found, signal: string): void {
   const number = signalNumber(signal), fd = pidfdOf(found);
+  // Whoever kills one by hand does not want it back.
+  if (fd !== undefined && number === SIGKILL) wantedStopped(containers, found);
   if (fd === undefined) {
     throw new MiniError(`container ${found.record.name} does not run, so ${signalName(number)} cannot be sent to it`);
   }
@@ -33,9 +43,16 @@ export function kill(found: Found, signal: string): void {
  * @throws {MiniError} when not even SIGKILL ends it.
  */
 export async function stop(containers: Containers, found: Found, seconds: number, signal?: string): Promise<void> {
+  wantedStopped(containers, found);
   await end(found, seconds, signal);
-  const lock = await takeFromOwner(containers, found);
-  if (lock?.fd !== undefined) close(lock.fd);
+  const lock = await takeFromOwner(found, (id) => containers.take(id));
+  if (lock?.fd === undefined) return;
+  try {
+    // Its shim has gone, and nobody else has seen it yet.
+    await clearUpOnce(containers, found.record.id);
+  } finally {
+    close(lock.fd);
+  }
 }
 
 async function end(found: Found, seconds: number, signal?: string): Promise<void> {
@@ -44,9 +61,11 @@ async function end(found: Found, seconds: number, signal?: string): Promise<void
   try {
     const number = signalNumber(signal ?? found.record.config.stopSignal);
     trySyscall("pidfd_send_signal", fd, number, null, 0);
+    // One that is paused gets the signal when it goes on.
+    if (found.running?.cgroup) freeze(found.running.cgroup, false);
     if (seconds > 0 && await hasEnded(fd, seconds * 1000)) return;
     if (found.running?.cgroup) killCgroup(found.running.cgroup);
-    else syscall("pidfd_send_signal", fd, 9, null, 0);
+    else syscall("pidfd_send_signal", fd, SIGKILL, null, 0);
     if (!await hasEnded(fd, KILL_MILLISECONDS)) {
       throw new MiniError(
         `container ${found.record.name} does not end: its process ${found.running?.pid} is waiting in the kernel`,
@@ -57,10 +76,23 @@ async function end(found: Found, seconds: number, signal?: string): Promise<void
   }
 }
 
+/** The lock of a container, also of one that has none because nobody is at work on it; undefined while somebody is. */
+function takeWhole(containers: Containers, id: string): { fd?: number } | undefined {
+  try {
+    return { fd: containers.lock(id) };
+  } catch (error) {
+    if (error instanceof Busy) return undefined;
+    throw error;
+  }
+}
+
 /** Locks a container once the command that runs it is done with it; undefined if that does not come to its end. */
-async function takeFromOwner(containers: Containers, { record }: Found): Promise<{ fd?: number } | undefined> {
+async function takeFromOwner(
+  { record }: Found,
+  take: (id: string) => { fd?: number } | undefined,
+): Promise<{ fd?: number } | undefined> {
   for (const limit = Date.now() + OWNER_MILLISECONDS;;) {
-    const lock = containers.take(record.id);
+    const lock = take(record.id);
     if (lock || Date.now() > limit) return lock;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -73,24 +105,41 @@ async function takeFromOwner(containers: Containers, { record }: Found): Promise
  */
 export async function removeContainer(containers: Containers, found: Found, force: boolean): Promise<void> {
   const { id, name } = found.record;
-  if (found.status === "running") {
+  if (found.running) {
     if (!force) {
       throw new MiniError(`container ${name} runs: stop it with 'mini stop ${name}', or remove it with 'mini rm -f'`);
     }
+    wantedStopped(containers, found);
     await end(found, 0, "SIGKILL");
   }
-  const lock = await takeFromOwner(containers, found);
+  const lock = await takeFromOwner(found, (id) => takeWhole(containers, id));
   if (!lock) {
     const now = await containers.find(id);
     // It was being made before.
-    if (now?.status === "running" && found.status !== "running") return await removeContainer(containers, now, force);
+    if (now?.running && !found.running) return await removeContainer(containers, now, force);
     throw new MiniError(
       `the command that runs container ${name} does not come to its end: it is stopped (Ctrl-Z), or nobody reads its output`,
     );
   }
   try {
-    containers.forget(id, name);
+    await clearUpOnce(containers, id);
+    containers.forget(id, containers.record(id)?.name ?? name);
   } finally {
     if (lock.fd !== undefined) close(lock.fd);
   }
+}
+
+/**
+ * Stops every process of a container where it is, or lets them go on: cgroup.freeze.
+ *
+ * @throws {MiniError} when it does not run, is as wanted already, or has no cgroup.
+ */
+export function pause(found: Found, on: boolean): void {
+  const { record: { name }, running, status } = found;
+  if (!running) throw new MiniError(`container ${name} does not run, so it cannot be ${on ? "paused" : "continued"}`);
+  if (!running.cgroup) {
+    throw new MiniError(`this host has no cgroup v2, without which container ${name} cannot be paused`);
+  }
+  if (on === (status === "paused")) throw new MiniError(`container ${name} is ${on ? "paused already" : "not paused"}`);
+  freeze(running.cgroup, on);
 }

@@ -7,15 +7,13 @@ import { windowSize } from "../ffi/terminal.ts";
 import type { Tail } from "../ffi/shim.ts";
 import { startDetached } from "../runtime/detached.ts";
 import { type Cgroup, cgroupTree, openCgroup } from "../runtime/cgroup.ts";
+import { OWN_CGROUP } from "./cgroups.ts";
 import { STATUS_FILE } from "./clear.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
 import { startTicks } from "./process.ts";
 import { begun } from "./run.ts";
-import { type Note, type Surroundings, surround } from "./start.ts";
-
-/** The cgroup of shims and of the monitor: whatever ends the session that started a container must not end them. */
-const OWN_CGROUP = "/mini/runtime";
+import { type Note, surround, type Surroundings } from "./start.ts";
 
 /** Where a container's streams are, in its state folder. */
 export const STREAMS = {
@@ -132,7 +130,8 @@ export async function startInBackground(
         exitCode: error.exitStatus ?? 125,
         error: error.message,
         finishedAt: new Date().toISOString(),
-        final: true,
+        // A policy tries again what it has tried; it does not try what a person was told of.
+        ...restart ? {} : { final: true },
       });
     }
     close(lock);

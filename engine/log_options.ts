@@ -1,8 +1,8 @@
 /** `--log-driver` and `--log-opt`. */
 import { MiniError } from "../ffi/errors.ts";
+import { parseBytes } from "./units.ts";
 import { DEFAULT_LOG, type LogOptions } from "./record.ts";
 
-const UNITS: Record<string, number> = { "": 1, b: 1, k: 1 << 10, kb: 1 << 10, m: 1 << 20, mb: 1 << 20, g: 1 << 30, gb: 1 << 30 };
 const SMALLEST_BYTES = 4096;
 
 /**
@@ -25,8 +25,12 @@ export function readLogOptions(driver = "local", options: readonly string[] = []
 }
 
 function readSize(option: string, value: string): number {
-  const [, digits, unit = ""] = value.toLowerCase().match(/^(\d{1,12})([kmg]?b?)$/) ?? [];
-  const size = digits === undefined ? 0 : Number(digits) * UNITS[unit]!;
+  let size: number;
+  try {
+    size = parseBytes(value);
+  } catch {
+    size = 0;
+  }
   if (size < SMALLEST_BYTES) throw new MiniError(`--log-opt ${option}: it is a size such as 10m, of 4k at least`);
   return size;
 }

@@ -4,6 +4,9 @@ import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import type { RunningState } from "./record.ts";
 
+/** What a process is found again by. */
+type ProcessMark = Pick<RunningState, "pid" | "pidStartTicks">;
+
 const SIGKILL = 9;
 /** How long a process has that was killed; longer means that it waits in the kernel for a device. */
 export const KILL_MILLISECONDS = 10_000;
@@ -27,14 +30,14 @@ export function startTicks(pid: number): number | undefined {
 }
 
 /** Whether it runs still. A number that was given to another process is recognised by the time of that one's start. */
-export function isAlive({ pid, pidStartTicks }: RunningState): boolean {
+export function isAlive({ pid, pidStartTicks }: ProcessMark): boolean {
   const fields = pid > 0 ? statFields(pid) : undefined;
   // Z: it has ended, and its parent has not been told yet.
   return fields !== undefined && fields[0] !== "Z" && Number(fields[19]) === pidStartTicks;
 }
 
 /** A descriptor of a container's PID 1, the caller's to close; undefined if it has ended. */
-export function openProcess(running: RunningState): number | undefined {
+export function openProcess(running: ProcessMark): number | undefined {
   if (!(running.pid > 0)) return undefined;
   const fd = trySyscall("pidfd_open", running.pid, 0);
   if (fd === -Errno.ESRCH) return undefined;

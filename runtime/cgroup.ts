@@ -133,3 +133,12 @@ export function isFrozen(folder: string): boolean {
     throw error;
   }
 }
+
+/** Freezes or thaws all that is in a cgroup. No cgroup: nothing to do. */
+export function freeze(folder: string, on: boolean): void {
+  try {
+    Deno.writeTextFileSync(`${folder}/cgroup.freeze`, on ? "1" : "0", { create: false });
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}

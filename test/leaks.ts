@@ -92,7 +92,9 @@ function leftFiles(root: string, state: string): string[] {
   const left = folders.flatMap((folder) => names(folder).map((name) => `${folder}/${name}`));
   for (const folder of [root, state]) {
     for (const name of names(folder)) {
-      if (!["containers", "names", "images"].includes(name)) left.push(`${folder}/${name}`);
+      if (!["containers", "names", "images", "monitor", "monitor.lock", "monitor.log"].includes(name)) {
+        left.push(`${folder}/${name}`);
+      }
     }
   }
   return left;

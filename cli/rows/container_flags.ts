@@ -109,4 +109,3 @@ export const containerFlags: readonly Flag[] = [
   },
   { name: "sysctl", kind: "list", heading: ISOLATION, description: "Set a kernel parameter, name=value" },
 ];
-

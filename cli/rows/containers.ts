@@ -1,6 +1,89 @@
 /** The commands about containers that exist, without their implementations. */
 
-import type { CommandRow } from "../command.ts";
+import type { CommandRow, Flag } from "../command.ts";
+import { containerFlags } from "./container_flags.ts";
+
+/** How a container is asked to end. */
+const STOPPING: readonly Flag[] = [
+  { name: "signal", short: "s", kind: "string", description: "Signal to send instead of the container's own" },
+  {
+    name: "time",
+    short: "t",
+    kind: "integer",
+    min: 0,
+    default: "10",
+    description: "Seconds to wait before killing it",
+  },
+];
+
+/** `mini create`. */
+export const create: CommandRow = {
+  name: "create",
+  aliases: ["container create"],
+  group: "Run containers",
+  summary: "Create a container without starting it, and print its ID",
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  flags: containerFlags,
+  positionals: { min: 1, needs: "an image", replacedBy: "rootfs", stopAtFirst: true, complete: ["image"] },
+  examples: [{ command: "mini create --name web nginx", comment: "Made now, started by 'mini start web'" }],
+};
+
+/** `mini start`. */
+export const start: CommandRow = {
+  name: "start",
+  signals: "forwarded",
+  aliases: ["container start"],
+  group: "Run containers",
+  summary: "Start containers that do not run",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: [
+    {
+      name: "attach",
+      short: "a",
+      kind: "boolean",
+      description: "Stay in the foreground: show its output, hand on signals",
+    },
+    { name: "interactive", short: "i", kind: "boolean", description: "The same, with standard input" },
+  ],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [{ command: "mini start -ai shell", comment: "Back into a shell that has ended" }],
+};
+
+/** `mini restart`. */
+export const restart: CommandRow = {
+  name: "restart",
+  aliases: ["container restart"],
+  group: "Run containers",
+  summary: "Stop containers and start them again",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: STOPPING,
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [{ command: "mini restart -t 30 db", comment: "With half a minute to end by itself" }],
+};
+
+/** `mini pause`. */
+export const pause: CommandRow = {
+  name: "pause",
+  aliases: ["container pause"],
+  group: "Run containers",
+  summary: "Stop all processes of containers where they are",
+  usage: "CONTAINER [CONTAINER...]",
+  flags: [],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [{ command: "mini pause db", comment: "Nothing in it runs until 'mini unpause db'" }],
+};
+
+/** `mini unpause`. */
+export const unpause: CommandRow = {
+  name: "unpause",
+  aliases: ["container unpause"],
+  group: "Run containers",
+  summary: "Let paused containers go on",
+  usage: "CONTAINER [CONTAINER...]",
+  flags: [],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [{ command: "mini unpause db", comment: "It goes on where it was" }],
+};
 
 /** `mini ps`. */
 export const ps: CommandRow = {
@@ -47,17 +130,7 @@ export const stop: CommandRow = {
   group: "Run containers",
   summary: "Stop running containers",
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-  flags: [
-    { name: "signal", short: "s", kind: "string", description: "Signal to send instead of the container's own" },
-    {
-      name: "time",
-      short: "t",
-      kind: "integer",
-      min: 0,
-      default: "10",
-      description: "Seconds to wait before killing it",
-    },
-  ],
+  flags: STOPPING,
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
 };
 

@@ -65,3 +65,14 @@ export const complete: CommandRow = {
   positionals: { min: 0, stopAtFirst: true },
   hidden: true,
 };
+
+/** `mini monitor`, which commands start by themselves. */
+export const monitor: CommandRow = {
+  name: "monitor",
+  group: "About mini",
+  summary: "Watch containers in the background until there is none",
+  usage: "",
+  flags: [],
+  positionals: { min: 0, max: 0 },
+  hidden: true,
+};

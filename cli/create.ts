@@ -1,0 +1,23 @@
+/** `mini create`: all of `mini run` but the running. */
+import { MiniError } from "../ffi/errors.ts";
+import { Containers } from "../engine/containers.ts";
+import { create as make } from "../engine/create.ts";
+import { explainHost } from "../engine/host_error.ts";
+import type { Invocation } from "./command.ts";
+import { findSource, readOptions } from "./container_options.ts";
+import { write } from "./output.ts";
+
+export default async function ({ flags, args, globals }: Invocation): Promise<number> {
+  if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo");
+  const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
+  try {
+    const source = await findSource(flags, args, globals.root);
+    const containers = new Containers(globals.root, globals.state);
+    const { record, lock } = make(containers, source, options);
+    containers.settle(record.id, lock);
+    write(`${record.id}\n`);
+    return 0;
+  } catch (error) {
+    throw explainHost(error, globals);
+  }
+}

@@ -1,0 +1,10 @@
+/** `mini pause` and `mini unpause`. */
+import { Containers } from "../engine/containers.ts";
+import { pause } from "../engine/control.ts";
+import type { Invocation } from "./command.ts";
+import { forEachNamed } from "./each.ts";
+
+export default async function ({ command, args, globals }: Invocation): Promise<number> {
+  const containers = new Containers(globals.root, globals.state);
+  return await forEachNamed(args, async (name) => pause(await containers.get(name), command.name === "pause"));
+}

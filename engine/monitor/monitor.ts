@@ -1,0 +1,128 @@
+/**
+ * `mini monitor`: what needs JavaScript while nobody watches. One process for all containers in the background, started on
+ * need, gone when there is nothing left to watch. All it knows is on disk: killed at any moment, the next one goes on.
+ */
+import { O_CREAT, O_RDWR } from "../../ffi/constants.ts";
+import { close, trySyscall } from "../../ffi/kernel.ts";
+import { open, tryLock } from "../../ffi/open.ts";
+import { readable } from "../../ffi/reactor.ts";
+import type { Containers } from "../containers.ts";
+import { type ContainerRecord, restartIsDue } from "../record.ts";
+import { restartDelay, STEADY_MILLISECONDS } from "../restart.ts";
+import { listenForWakes, MONITOR_LOCK, tellMonitor } from "./wake.ts";
+import { watch } from "./watch.ts";
+
+/** How long a monitor with nothing to watch stays, so that a loop of short containers does not start one each time. */
+const LINGER_MILLISECONDS = 300;
+
+/** Tells what went wrong with a container that nobody is waiting for. */
+export type Report = (sentence: string) => void;
+
+/** Watches containers until there is none left. @returns at once if there is a monitor already. */
+export async function monitor(containers: Containers, report: Report): Promise<void> {
+  const lock = await becomeTheOne(containers);
+  if (lock === undefined) return;
+  try {
+    while (await new Monitor(containers, report).run());
+  } finally {
+    close(lock);
+  }
+}
+
+/** The lock of the one monitor; undefined when another one has it and has been told to look. */
+async function becomeTheOne(containers: Containers): Promise<number | undefined> {
+  const lock = open(`${containers.state}/${MONITOR_LOCK}`, O_CREAT | O_RDWR, 0o600);
+  while (!tryLock(lock)) {
+    if (tellMonitor(containers)) {
+      close(lock);
+      return undefined;
+    }
+    // It is just coming or going.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return lock;
+}
+
+class Monitor {
+  /** What is being watched, or about to be started again. */
+  readonly #busy = new Map<string, Promise<void>>();
+  /** How often in a row a container did not last. */
+  readonly #streak = new Map<string, number>();
+
+  constructor(readonly containers: Containers, readonly report: Report) {}
+
+  /** Watches. @returns whether there is something to watch that came in the last moment. */
+  async run(): Promise<boolean> {
+    const wakes = listenForWakes(this.containers.state);
+    try {
+      await this.containers.sweepAll();
+      this.#look();
+      for (const record of this.containers.records(this.report)) this.#considerRestart(record);
+      for (;;) {
+        const idle = this.#busy.size === 0;
+        const signal = idle ? AbortSignal.timeout(LINGER_MILLISECONDS) : this.#someEnd();
+        if (await readable(wakes, signal)) {
+          trySyscall("read", wakes, new Uint8Array(4096), 4096);
+          this.#look();
+        } else if (idle) break;
+      }
+    } finally {
+      close(wakes);
+    }
+    // Whoever wrote just before has found a monitor, and counts on it.
+    return this.containers.active().some((id) => this.#isOurs(id));
+  }
+
+  /** Aborted when the number of busy ones changes. */
+  #someEnd(): AbortSignal {
+    const controller = new AbortController();
+    Promise.race(this.#busy.values()).finally(() => controller.abort());
+    return controller.signal;
+  }
+
+  #isOurs(id: string): boolean {
+    return this.containers.running(id)?.shim !== undefined;
+  }
+
+  /** Watches what is there and not watched. */
+  #look(): void {
+    for (const id of this.containers.active()) {
+      if (this.#busy.has(id) || !this.#isOurs(id)) continue;
+      this.#keepBusy(id, () => watch(this.containers, id, this.report));
+    }
+  }
+
+  #keepBusy(id: string, work: () => Promise<void>): void {
+    const done = work()
+      .catch((error) => this.report(`container ${id.slice(0, 12)}: ${(error as Error).message}`))
+      .then(() => {
+        this.#busy.delete(id);
+        this.#goOn(id);
+      });
+    this.#busy.set(id, done);
+  }
+
+  /** What comes after one thing was done about a container. */
+  #goOn(id: string): void {
+    try {
+      this.#look();
+      const record = this.containers.record(id);
+      if (record) this.#considerRestart(record);
+    } catch (error) {
+      this.report(`container ${id.slice(0, 12)}: ${(error as Error).message}`);
+    }
+  }
+
+  #considerRestart(record: ContainerRecord): void {
+    const { id, startedAt, end } = record;
+    if (!restartIsDue(record) || this.#busy.has(id)) return;
+    const lasted = Date.parse(end!.finishedAt) - Date.parse(startedAt ?? end!.finishedAt);
+    const streak = lasted >= STEADY_MILLISECONDS ? 0 : this.#streak.get(id) ?? 0;
+    this.#streak.set(id, streak + 1);
+    this.#keepBusy(id, async () => {
+      await new Promise((resolve) => setTimeout(resolve, restartDelay(streak)));
+      const { restart } = await import("./restart.ts");
+      await restart(this.containers, id, this.report);
+    });
+  }
+}
