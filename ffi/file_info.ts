@@ -99,19 +99,32 @@ export function readlinkAt(dirfd: number, path: Path): Uint8Array {
 
 /** The extended attributes of a directory's entry, links not followed, sorted by name. @throws {SyscallError} */
 export function xattrsAt(dirfd: number, path: Path): [name: string, value: Uint8Array][] {
-  const full = procPath(dirfd, path);
-  let size = trySyscall("llistxattr", full, null, 0);
+  return readXattrs("llistxattr", "lgetxattr", procPath(dirfd, path), path);
+}
+
+/** The same of the very file that a descriptor stands for, of O_PATH or another, a symbolic link too. @throws {SyscallError} */
+export function xattrsOf(fd: number): [name: string, value: Uint8Array][] {
+  return readXattrs("listxattr", "getxattr", cString(`/proc/self/fd/${fd}`), "");
+}
+
+function readXattrs(
+  listCall: "listxattr" | "llistxattr",
+  getCall: "getxattr" | "lgetxattr",
+  full: Uint8Array<ArrayBuffer>,
+  path: Path,
+): [name: string, value: Uint8Array][] {
+  let size = trySyscall(listCall, full, null, 0);
   if (size === -Errno.EOPNOTSUPP || size === 0) return [];
-  if (size < 0) throw new SyscallError("llistxattr", -size, showPath(path));
+  if (size < 0) throw new SyscallError(listCall, -size, showPath(path));
   const list = new Uint8Array(size + 1024);
-  size = checked("llistxattr", path, full, list, list.length);
+  size = checked(listCall, path, full, list, list.length);
   const names = new TextDecoder().decode(list.subarray(0, size)).split("\0").filter((name) => name !== "").sort();
   const attributes: [string, Uint8Array][] = [];
   for (const name of names) {
     const value = new Uint8Array(64 * 1024);
-    const length = trySyscall("lgetxattr", full, cString(name), value, value.length);
+    const length = trySyscall(getCall, full, cString(name), value, value.length);
     if (length === -Errno.ENODATA) continue; // removed meanwhile
-    if (length < 0) throw new SyscallError("lgetxattr", -length, `${showPath(path)} (${name})`);
+    if (length < 0) throw new SyscallError(getCall, -length, `${showPath(path)} (${name})`);
     attributes.push([name, value.slice(0, length)]);
   }
   return attributes;

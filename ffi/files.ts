@@ -232,6 +232,12 @@ export function fsetxattr(fd: number, attribute: Path, value: Uint8Array, flags 
   }
 }
 
+/** setxattr(2), which follows a symlink: only for a path below /proc/self/fd. @throws {SyscallError} */
+export function setxattr(path: string, attribute: Path, value: Uint8Array, flags = 0): void {
+  const result = trySyscall("setxattr", path, cString(attribute), value, value.length, flags);
+  if (result < 0) throw new SyscallError("setxattr", -result, `${showPath(path)} (${showPath(attribute)})`);
+}
+
 /**
  * Sets an extended attribute of the entry `path` of a directory, of a link itself rather than what it points to.
  * The directory's descriptor is named through /proc/self/fd, since these calls have no form relative to one.

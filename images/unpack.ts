@@ -9,7 +9,7 @@
  */
 import * as K from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import { type FileInfo, tryStatAt } from "../ffi/file_info.ts";
+import { type FileInfo, statAt, tryStatAt } from "../ffi/file_info.ts";
 import * as files from "../ffi/files.ts";
 import { removeTreeAt } from "./remove_tree.ts";
 import type { TarEntry, TarSink } from "./tar.ts";
@@ -37,6 +37,13 @@ export interface UnpackerOptions {
   limits?: Partial<UnpackLimits>;
   /** Whiteouts become overlayfs' device 0:0 and opaque attribute; false leaves `.wh.` names as ordinary files. */
   whiteouts?: boolean;
+  /**
+   * The folder holds files of somebody's, who may use and change them meanwhile: a folder never takes the place of
+   * something else, nor the reverse; and what is mounted there gets the content and keeps all else.
+   */
+  inUse?: boolean;
+  /** Folders that are there keep their owner, mode, times and attributes. */
+  keepFolders?: boolean;
 }
 
 const WHITEOUT = new TextEncoder().encode(".wh.");
@@ -59,9 +66,13 @@ export class Unpacker implements TarSink {
   private readonly folders: Folders;
   private readonly limits: UnpackLimits;
   private readonly whiteouts: boolean;
+  private readonly inUse: boolean;
+  private readonly keepFolders: boolean;
   private file = -1;
   private fileEntry: TarEntry | undefined;
   private fileOffset = 0;
+  /** The file that is being written is one that is mounted there. */
+  private isMounted = false;
   private readonly umask = readUmask();
 
   /** @param root a descriptor of the folder; it stays the caller's. */
@@ -69,6 +80,8 @@ export class Unpacker implements TarSink {
     this.folders = new Folders(root);
     this.limits = { ...UNPACK_LIMITS, ...options.limits };
     this.whiteouts = options.whiteouts ?? true;
+    this.inUse = options.inUse ?? false;
+    this.keepFolders = options.keepFolders ?? false;
   }
 
   entry(entry: TarEntry): void {
@@ -109,10 +122,11 @@ export class Unpacker implements TarSink {
     const fd = this.file, entry = this.fileEntry;
     if (fd < 0 || entry === undefined) return;
     if (this.fileOffset !== entry.size) files.ftruncate(fd, entry.size); // it ends with a hole
-    this.finishFile(fd, entry);
+    if (!this.isMounted) this.finishFile(fd, entry);
     files.closeFd(fd);
     this.file = -1;
     this.fileEntry = undefined;
+    this.isMounted = false;
   }
 
   /** Applies what can only be applied at the end: the folders' times. */
@@ -144,17 +158,11 @@ export class Unpacker implements TarSink {
       case "hardlink":
         return this.link(entry, path, parent, name);
       case "char":
-        files.mknodat(parent, name, K.S_IFCHR, entry.major, entry.minor);
-        this.finishNode(entry, parent, name);
-        break;
+        return this.makeNode(K.S_IFCHR, entry, path, parent, name);
       case "block":
-        files.mknodat(parent, name, K.S_IFBLK, entry.major, entry.minor);
-        this.finishNode(entry, parent, name);
-        break;
+        return this.makeNode(K.S_IFBLK, entry, path, parent, name);
       case "fifo":
-        files.mknodat(parent, name, K.S_IFIFO);
-        this.finishNode(entry, parent, name);
-        break;
+        return this.makeNode(K.S_IFIFO, entry, path, parent, name);
     }
     for (const [attribute, value] of entry.xattrs) {
       setAttribute(attribute, value, (flags) => files.lsetxattrat(parent, name, attribute, value, flags));
@@ -162,9 +170,22 @@ export class Unpacker implements TarSink {
     files.utimensat(parent, name, entry.mtime, entry.mtime, K.AT_SYMLINK_NOFOLLOW);
   }
 
-  private finishNode(entry: TarEntry, parent: number, name: Uint8Array): void {
-    files.fchownat(parent, name, entry.uid, entry.gid, K.AT_SYMLINK_NOFOLLOW);
-    files.fchmodat(parent, name, entry.mode); // no link: just made, in a folder that nobody else can reach
+  /** Makes a device or a FIFO, and gives it the rest by a descriptor: by now its name may be that of a link to elsewhere. */
+  private makeNode(type: number, entry: TarEntry, path: Uint8Array, parent: number, name: Uint8Array): void {
+    files.mknodat(parent, name, type, entry.major, entry.minor);
+    const fd = files.openat(parent, name, K.O_PATH | K.O_NOFOLLOW);
+    try {
+      if ((statAt(fd, "").mode & K.S_IFMT) !== type) throw new MiniError(`${shortPath(path)} was replaced just now`);
+      const same = `/proc/self/fd/${fd}`;
+      files.fchownat(fd, "", entry.uid, entry.gid, K.AT_EMPTY_PATH);
+      files.fchmodat(K.AT_FDCWD, same, entry.mode);
+      for (const [attribute, value] of entry.xattrs) {
+        setAttribute(attribute, value, (flags) => files.setxattr(same, attribute, value, flags));
+      }
+      files.utimensat(K.AT_FDCWD, same, entry.mtime, entry.mtime);
+    } finally {
+      files.closeFd(fd);
+    }
   }
 
   private finishFile(fd: number, entry: TarEntry): void {
@@ -188,7 +209,7 @@ export class Unpacker implements TarSink {
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
       throw new MiniError(
-        `the hard link ${shortPath(path)} points to ${shortPath(target)}, which this layer does not have`,
+        `the hard link ${shortPath(path)} points to ${shortPath(target)}, which is not there`,
       );
     }
     try {
@@ -197,7 +218,7 @@ export class Unpacker implements TarSink {
       if (!(error instanceof SyscallError) || error.errno === Errno.EEXIST) throw error;
       if (error.errno === Errno.ENOENT) {
         throw new MiniError(
-          `the hard link ${shortPath(path)} points to ${shortPath(target)}, which this layer does not have`,
+          `the hard link ${shortPath(path)} points to ${shortPath(target)}, which is not there`,
         );
       }
       if (error.errno === Errno.EPERM) {
@@ -215,17 +236,44 @@ export class Unpacker implements TarSink {
     if (there === undefined) return true;
     const type = there.mode & K.S_IFMT;
     if (entry.type === "directory" && type === K.S_IFDIR) {
-      this.folders.change(entry, path, parent, name);
+      if (!this.keepFolders) this.folders.change(entry, path, parent, name);
       return false;
     }
     if (entry.type === "hardlink" && isSameFile(this.root, entry, there)) return false;
-    removeTreeAt(parent, name);
+    if (!this.inUse) removeTreeAt(parent, name);
+    else if (!this.removeFile(entry, path, parent, name, type === K.S_IFDIR)) return false;
     this.folders.forget(path, type === K.S_IFDIR || type === K.S_IFLNK);
     if (entry.type === "directory" && this.whiteouts && isWhiteout(there)) {
       // A layer that takes a folder away and puts another one in its place: nothing from below may shine through.
       this.folders.makeOpaque(path);
     }
     return true;
+  }
+
+  /** Removes what is in the way of an entry. Returns false if the entry's content is to be written into it instead. */
+  private removeFile(
+    entry: TarEntry,
+    path: Uint8Array,
+    parent: number,
+    name: Uint8Array,
+    isFolder: boolean,
+  ): boolean {
+    if (isFolder || entry.type === "directory") {
+      const is = isFolder ? "a folder" : "not a folder", and = isFolder ? "not one" : "one";
+      throw new MiniError(`${shortPath(path)} is ${is} there, and what is copied is ${and}`);
+    }
+    try {
+      files.unlinkat(parent, name);
+      return true;
+    } catch (error) {
+      const isMount = error instanceof SyscallError && error.errno === Errno.EBUSY;
+      if (!isMount || entry.type !== "file") throw error;
+      this.file = openMounted(parent, name, path);
+    }
+    this.fileEntry = entry;
+    this.fileOffset = 0;
+    this.isMounted = true;
+    return false;
   }
 
   private whiteout(parent: number, path: Uint8Array, name: Uint8Array): void {
@@ -251,6 +299,19 @@ export class Unpacker implements TarSink {
         files.lsetxattrat(parent, hidden, OPAQUE_ATTRIBUTE, YES);
       }
     }
+  }
+}
+
+/** Opens a regular file that is mounted on a name, emptied. */
+function openMounted(parent: number, name: Uint8Array, path: Uint8Array): number {
+  const fd = files.openat(parent, name, K.O_PATH | K.O_NOFOLLOW);
+  try {
+    if ((statAt(fd, "").mode & K.S_IFMT) !== K.S_IFREG) {
+      throw new MiniError(`${shortPath(path)} is mounted there and is no regular file`);
+    }
+    return files.openat(K.AT_FDCWD, `/proc/self/fd/${fd}`, K.O_WRONLY | K.O_TRUNC);
+  } finally {
+    files.closeFd(fd);
   }
 }
 

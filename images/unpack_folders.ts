@@ -119,7 +119,7 @@ export class Folders {
         return new MiniError(`an entry lies below ${shortPath(path)}, which is no directory`);
       case Errno.EEXIST:
         return new MiniError(
-          `an entry lies below ${shortPath(path)}, a symbolic link that points to nothing in the layer`,
+          `an entry lies below ${shortPath(path)}, a symbolic link that points to nothing`,
         );
       case Errno.ELOOP:
         return new MiniError(`an entry lies below ${shortPath(path)}, a symbolic link that leads nowhere`);

@@ -143,9 +143,9 @@ Deno.test({
   name: "hard links stay inside of the layer",
   ...options,
   fn: async () => {
-    await refused("does not have", (outside) => [[{ type: "hardlink", path: "x", linkPath: `${outside}/victim` }]]);
+    await refused("is not there", (outside) => [[{ type: "hardlink", path: "x", linkPath: `${outside}/victim` }]]);
     await refused(
-      "does not have",
+      "is not there",
       (outside) => [link("out", outside), [{ type: "hardlink", path: "x", linkPath: "out/victim" }]],
     );
     // A link to a link is a name of the link itself, and what is written to it replaces it.
@@ -161,7 +161,7 @@ Deno.test({
     await refused("is a directory", () => [[{ ...DIR, path: "d" }], [{ type: "hardlink", path: "x", linkPath: "d" }]]);
     await refused("the root itself", () => [[{ type: "hardlink", path: "x", linkPath: "./" }]]);
     await harmless(() => [[{ path: "x" }, "1"], [{ type: "hardlink", path: "x", linkPath: "x" }]], "./x");
-    await refused("does not have", () => [[{ path: "x" }, "1"], [{ type: "hardlink", path: "x", linkPath: "y" }]]);
+    await refused("is not there", () => [[{ path: "x" }, "1"], [{ type: "hardlink", path: "x", linkPath: "y" }]]);
   },
 });
 
