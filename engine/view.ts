@@ -1,12 +1,13 @@
-/** A look into a container's root filesystem from outside, before it runs or after it has ended. */
-import { AT_FDCWD, CLONE_NEWNS, MS_REC, MS_SLAVE, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
+/** Looks into a container's root filesystem from outside, whether it runs or not. */
+import { CLONE_NEWNS, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
+import { SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
-import { op, type Program } from "../ffi/program.ts";
-import { spawn, waitForExit } from "../ffi/spawn.ts";
-import { SyscallError } from "../ffi/errors.ts";
+import type { Program } from "../ffi/program.ts";
+import { spawn, type SpawnOptions, waitForExit } from "../ffi/spawn.ts";
 import { makePair } from "../runtime/handshake.ts";
 import { overlayRootfs } from "../runtime/overlay.ts";
+import { planLayers, VIEW } from "../runtime/plan_view.ts";
 
 /** What to look into: layers, the bottom one first, under what the container has changed, if it has run. */
 export interface ViewSource {
@@ -29,28 +30,28 @@ export function openView({ layers, upper, target }: ViewSource): number {
   if (folders.length === 1) return open(folders[0]!, O_PATH | O_DIRECTORY);
   // Without an upper folder overlayfs is read-only and needs no work folder.
   const rootfs = overlayRootfs({ lowers: folders, target });
+  return takeRoot((sync) => planLayers(rootfs, sync), { flags: CLONE_NEWNS });
+}
+
+/**
+ * Takes the root that a program of plan_view.ts opens. The program has ended when this returns.
+ *
+ * @throws {SyscallError} with the call that failed in it.
+ */
+export function takeRoot(plan: (sync: number) => Program, options: SpawnOptions): number {
   const [ours, theirs] = makePair();
   const pair = [ours, theirs];
   try {
-    const program: Program = [
-      op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host"),
-      op("chdir", [rootfs.relativeTo], "where the layers are"),
-      op("mount", ["overlay", target, "overlay", 0, rootfs.options], "stack the layers", { on: target }),
-      op("openat", [AT_FDCWD, target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the root", { name: "root", on: target }),
-      op("write", [theirs, "+", 1], "tell mini"),
-      op("read", [theirs, { cell: "answer", size: 8 }, 1], "until it has taken the root"),
-      op("exit_group", [0], "done"),
-    ];
-    const { pidfd, results } = spawn(program, { flags: CLONE_NEWNS, pass: [theirs] });
+    const { pidfd, results } = spawn(plan(theirs), { ...options, pass: [theirs, ...options.pass ?? []] });
     // Ours must be the only other copy, so that the end of the program ends the wait below.
     close(theirs);
     pair[1] = -1;
     try {
       const ready = trySyscall("read", ours, new Uint8Array(1), 1) === 1;
-      const fd = ready ? syscall("pidfd_getfd", pidfd, results.of("root")!, 0) : -1;
+      const fd = ready ? syscall("pidfd_getfd", pidfd, results.of(VIEW)!, 0) : -1;
+      if (fd >= 0) return fd;
       const failure = results.failure();
-      if (fd < 0) throw new SyscallError(failure?.operation.call ?? "mount", failure?.errno ?? 22, target);
-      return fd;
+      throw new SyscallError(failure?.operation.call ?? "mount", failure?.errno ?? 22, failure?.operation.on);
     } finally {
       close(ours);
       pair[0] = -1;

@@ -256,7 +256,8 @@ function loopbackOperations(): Operation[] {
   ];
 }
 
-function rootOperations(rootfs: Rootfs): Operation[] {
+/** The root under the name ROOT, in a mount namespace that nothing gets out of. */
+export function rootOperations(rootfs: Rootfs): Operation[] {
   const apart = op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host", { on: "/" });
   if (rootfs.kind === "overlay") {
     return [

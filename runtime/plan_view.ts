@@ -1,0 +1,101 @@
+/** Programs that open a container's root for a caller outside of it, who takes the descriptor (pidfd_getfd) and reads or writes. */
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  CLONE_NEWNS,
+  MS_REC,
+  MS_SLAVE,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../ffi/constants.ts";
+import { op, type Operation, type Program, result } from "../ffi/program.ts";
+import { type Rootfs, rootOperations } from "./plan.ts";
+import { bindSources, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
+import { ROOT } from "./plan_paths.ts";
+import type { Mount } from "./spec.ts";
+
+/** The name of the operation whose result is the descriptor to take. */
+export const VIEW = "view";
+
+/** A folder for upper and work folders that are gone with the program: over the host's /sys, which nothing here needs. */
+const SCRATCH = "/sys";
+export const SCRATCH_UPPER = `${SCRATCH}/upper`, SCRATCH_WORK = `${SCRATCH}/work`;
+
+/** What a container that does not run is to be looked at through. */
+export interface ViewInput {
+  readonly rootfs: Rootfs;
+  /** The rootfs has its upper and work folders at SCRATCH_UPPER and SCRATCH_WORK, to be thrown away. */
+  readonly scratch: boolean;
+  /** Bind mounts in it, in this order; their sources are there. */
+  readonly mounts: readonly Mount[];
+  readonly facts: MountFacts;
+  /** The root itself can only be read; what is mounted in it is as its own options say. */
+  readonly readonly: boolean;
+  /** Our end of a socket pair. */
+  readonly sync: number;
+}
+
+/** Tells the caller that the descriptor is there, and lives until the caller has taken it. */
+const handOver = (sync: number): Operation[] => [
+  op("write", [sync, "+", 1], "tell mini"),
+  op("read", [sync, { cell: "answer", size: 8 }, 1], "until it has taken the root"),
+  op("exit_group", [0], "done"),
+];
+
+/**
+ * The root of a container that does not run, with its volumes: for a mount namespace of its own. What the caller takes is a
+ * copy of the whole mount tree, attached nowhere, which lives as long as its descriptor: when a namespace ends, its mounts
+ * fall apart.
+ */
+export function planView({ rootfs, scratch, mounts, facts, readonly, sync }: ViewInput): Program {
+  const apart = op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host");
+  return [
+    ...bindSources(mounts),
+    ...(scratch
+      ? [
+        apart,
+        op("mount", ["tmpfs", SCRATCH, "tmpfs", 0, "mode=700"], "where changes go that nobody keeps", { on: SCRATCH }),
+        op("mkdirat", [AT_FDCWD, SCRATCH_UPPER, 0o755], "an upper folder"),
+        op("mkdirat", [AT_FDCWD, SCRATCH_WORK, 0o755], "a work folder"),
+      ]
+      : []),
+    ...rootOperations(rootfs),
+    op("umask", [0], "permissions exactly as given below"),
+    ...mountOperations(mounts, facts),
+    ...(readonly ? [readonlyRoot(ROOT)] : []),
+    op(
+      "open_tree",
+      [result(ROOT), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+      "all of it, to be kept by a descriptor",
+      { name: VIEW, on: "/" },
+    ),
+    ...handOver(sync),
+  ];
+}
+
+/** The layers alone, for a mount namespace of its own: one mount, which its descriptor keeps. */
+export function planLayers(rootfs: Extract<Rootfs, { kind: "overlay" }>, sync: number): Program {
+  return [
+    ...rootOperations(rootfs),
+    op("openat", [AT_FDCWD, rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the root", { name: VIEW }),
+    ...handOver(sync),
+  ];
+}
+
+/**
+ * The root of a container that runs: that of its mount namespace, whatever root its processes have chosen for themselves
+ * (chroot).
+ *
+ * @param container a descriptor of a process in it.
+ */
+export function planJoin(container: number, sync: number): Program {
+  return [
+    op("setns", [container, Number(CLONE_NEWNS)], "see what the container sees"),
+    op("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "its root", { name: VIEW }),
+    ...handOver(sync),
+  ];
+}

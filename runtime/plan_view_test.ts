@@ -1,0 +1,33 @@
+import { assert, assertEquals } from "@std/assert";
+import { planJoin, planLayers, planView, SCRATCH_UPPER, SCRATCH_WORK, VIEW } from "./plan_view.ts";
+
+const rootfs = { kind: "overlay", options: "lowerdir=/b:/a", relativeTo: "/", target: "/t" } as const;
+const facts = { isDirectory: () => true, cgroup2: true };
+const volume = { destination: "/data", type: "bind", source: "/host", options: ["bind", "ro"] };
+const calls = (program: ReturnType<typeof planView>) => program.map(({ call }) => call);
+
+Deno.test("a view takes hold of volumes first, mounts them in the root, and hands over a copy of the whole tree", () => {
+  const program = planView({ rootfs, scratch: false, mounts: [volume], facts, readonly: false, sync: 9 });
+  assertEquals(calls(program)[0], "open_tree");
+  assertEquals(program.find(({ name }) => name === VIEW)?.call, "open_tree");
+  assert(program.findIndex(({ call }) => call === "move_mount") < program.findIndex(({ name }) => name === VIEW));
+  assertEquals(program.slice(-3).map(({ call }) => call), ["write", "read", "exit_group"]);
+});
+
+Deno.test("a view whose changes nobody keeps writes to a file system of its own, which the host does not see", () => {
+  const program = planView({ rootfs, scratch: true, mounts: [], facts, readonly: false, sync: 9 });
+  const [apart, tmpfs, ...folders] = program;
+  assertEquals([apart!.args[1], tmpfs!.args[2]], ["/", "tmpfs"]);
+  assertEquals(folders.slice(0, 2).map(({ args }) => args[1]), [SCRATCH_UPPER, SCRATCH_WORK]);
+});
+
+Deno.test("a root that can only be read is made so after everything is mounted in it, and before it is handed over", () => {
+  const program = planView({ rootfs, scratch: false, mounts: [volume], facts, readonly: true, sync: 9 });
+  const last = program.findLastIndex(({ call }) => call === "mount_setattr");
+  assertEquals(program[last + 1]!.name, VIEW);
+});
+
+Deno.test("the root of a container that runs is that of its mount namespace", () => {
+  assertEquals(calls(planJoin(7, 9)), ["setns", "openat", "write", "read", "exit_group"]);
+  assertEquals(planLayers(rootfs, 9).filter(({ name }) => name === VIEW).length, 1);
+});
