@@ -35,6 +35,8 @@ export interface Flag {
   readonly default?: string;
   /** The only values of a `choice`; for other kinds those that completion offers. */
   readonly values?: readonly string[];
+  /** Of a filter: the keys of `key=value`, which help lists and completion offers. */
+  readonly keys?: readonly string[];
   /** What completion offers as the value. */
   readonly complete?: Completion;
   /** The smallest and largest value of an `integer`, `number`, `bytes` or `duration`. */

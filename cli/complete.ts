@@ -103,6 +103,7 @@ function isAssignment(word: string): boolean {
 
 function flagValue(flag: Flag): Place {
   if (flag.kind === "boolean") return { candidates: [{ value: "true" }, { value: "false" }] };
+  if (flag.keys) return { candidates: flag.keys.map((key) => ({ value: `${key}=` })) };
   if (flag.values) return { candidates: flag.values.map((value) => ({ value })) };
   return flag.complete ?? NOTHING;
 }

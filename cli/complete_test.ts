@@ -18,7 +18,14 @@ const table = {
       positionals: { min: 1, complete: ["container"], repeat: true },
       flags: [{ name: "force", short: "f", kind: "boolean", description: "Kill first" }],
     },
-    { ...bare, name: "images", aliases: ["image ls"], summary: "List images", positionals: { min: 0, max: 0 } },
+    {
+      ...bare,
+      name: "images",
+      aliases: ["image ls"],
+      summary: "List images",
+      positionals: { min: 0, max: 0 },
+      flags: [{ name: "filter", kind: "list", keys: ["label", "since"], description: "Only what matches, by" }],
+    },
     { ...bare, name: "completion", summary: "", positionals: { min: 1, max: 1, values: ["bash", "zsh"] } },
     { ...bare, name: "__complete", summary: "", positionals: { min: 0 }, hidden: true },
   ] satisfies Command[],
@@ -88,4 +95,10 @@ Deno.test("what may not be read offers nothing", async () => {
   const refuse = () => Promise.reject(new Deno.errors.PermissionDenied("no"));
   assertEquals(await complete(["rm", ""], table, { container: refuse }, () => undefined), { candidates: [] });
   assertEquals(await complete(["rm", ""], table, {}, () => undefined), { candidates: [] });
+});
+
+Deno.test("a filter is offered its keys", async () => {
+  assertEquals(await offered("images", "--filter", ""), ["label=", "since="]);
+  assertEquals(await offered("images", "--filter=s"), ["--filter=since="]);
+  assertEquals(await offered("images", "--filter", "label=x"), []);
 });

@@ -91,7 +91,8 @@ function flagLines(flags: readonly Flag[]): Line[] {
     const short = flag.short ? `-${flag.short}, ` : "    ";
     const value = flag.placeholder ?? PLACEHOLDER[flag.kind];
     const ending = flag.default !== undefined ? ` (default ${quoted(flag)})` : "";
-    return [`${short}--${flag.name}${value && ` ${value}`}`, `${flag.description}${ending}`];
+    const keys = flag.keys ? ` ${flag.keys.join(", ")}` : "";
+    return [`${short}--${flag.name}${value && ` ${value}`}`, `${flag.description}${keys}${ending}`];
   });
 }
 

@@ -8,7 +8,7 @@ import type { Invocation } from "./command.ts";
 import { createdSince } from "./created.ts";
 import { formatList, type Row } from "./format.ts";
 import { humanSize } from "./human.ts";
-import { write } from "./output.ts";
+import { shorten, write } from "./output.ts";
 
 const HEADINGS = {
   ID: "IMAGE",
@@ -37,7 +37,7 @@ export default function history({ flags, args, globals }: Invocation): number {
       ID: id(image),
       CreatedSince: isForPeople ? createdSince(created) : created || "N/A",
       CreatedAt: created,
-      CreatedBy: isWhole || [...step].length <= WIDTH ? step : [...step].slice(0, WIDTH - 1).join("") + "…",
+      CreatedBy: isWhole ? step : shorten(step, WIDTH),
       Size: isForPeople ? humanSize(size) : String(size),
       Comment: comment,
     };

@@ -26,6 +26,7 @@ const HEADINGS = {
 export default function images({ flags, args, globals }: Invocation): number {
   const filters = parseFilters(flags.list("filter"), imageMatchers(globals.root), [
     "label",
+    "label!",
     "before",
     "since",
     "until",

@@ -1,6 +1,7 @@
 /** `mini import`. */
 
 import { MiniError } from "../ffi/errors.ts";
+import { emitImage } from "../engine/events.ts";
 import { importImage } from "../images/archive_import.ts";
 import { parsePlatform } from "../images/platform.ts";
 import { Store } from "../images/store.ts";
@@ -18,6 +19,7 @@ export default async function importCommand({ flags, args, globals }: Invocation
     ...(name !== undefined && { name }),
     ...(platform !== undefined && { platform: parsePlatform(platform) }),
   });
+  emitImage(globals.state, "import", id);
   write(`${id}\n`);
   return 0;
 }

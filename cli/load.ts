@@ -1,5 +1,6 @@
 /** `mini load`. */
 
+import { emitImage } from "../engine/events.ts";
 import { familiarReference, parseReference } from "../images/reference.ts";
 import { loadImages } from "../images/archive_load.ts";
 import { openFolder, spoolArchive } from "../images/archive_source.ts";
@@ -20,6 +21,7 @@ export default async function load({ flags, globals }: Invocation): Promise<numb
     what,
   );
   for (const { id, names } of await loadImages(store, source, what)) {
+    emitImage(globals.state, "load", id);
     if (flags.boolean("quiet")) continue;
     for (const name of names) write(`Loaded image: ${familiarReference(parseReference(name))}\n`);
     if (names.length === 0) write(`Loaded image ID: ${id}\n`);

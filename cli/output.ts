@@ -49,6 +49,12 @@ export function printable(text: string): string {
   });
 }
 
+/** At most so many characters, the last of them `…` where some are missing. */
+export function shorten(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join("")}…`;
+}
+
 /** The narrowest column of Docker's tables, and the spaces after the widest cell of a column. */
 const NARROWEST = 10, GAP = 3;
 

@@ -1,10 +1,13 @@
 /** `mini ps`, with Docker's columns. */
 import { Containers, type Found } from "../engine/containers.ts";
 import type { Invocation } from "./command.ts";
+import { parseFilters, splitFilters } from "./filter.ts";
 import { formatList, type Row } from "./format.ts";
 import { ago, humanDuration } from "./human.ts";
 import { noteDamage } from "./note.ts";
-import { write } from "./output.ts";
+import { shorten, write } from "./output.ts";
+import { psMatchers } from "./ps_filters.ts";
+import { formatCreatedAt } from "./times.ts";
 
 const HEADINGS = {
   ID: "CONTAINER ID",
@@ -15,44 +18,69 @@ const HEADINGS = {
   Ports: "PORTS",
   State: "STATE",
   Status: "STATUS",
+  Size: "SIZE",
   Names: "NAMES",
   Labels: "LABELS",
+  Label: (key: unknown) => String(key),
+  Mounts: "MOUNTS",
+  LocalVolumes: "LOCAL VOLUMES",
   Networks: "NETWORKS",
 };
+/** The formats that need nothing but what is cheap to know, and those that need the size. */
+const CHEAP = /^(table)?$/, SIZE = /\.Size\b|^json$|\bjson\s+\./;
+/** Characters of a command that are shown, as in Docker. */
+const COMMAND_WIDTH = 20;
 
 export default async function ({ flags, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state);
   await containers.sweepAll();
   const all = await containers.list(noteDamage);
-  const shown = all.filter((c) => flags.boolean("all") || !["created", "exited"].includes(c.status));
-  const whole = flags.boolean("no-trunc");
-  if (flags.boolean("quiet") && !flags.given("format")) {
+  const filters = flags.list("filter"), keys = splitFilters(filters).map(([key]) => key);
+  const store = keys.includes("ancestor") ? new (await import("../images/store.ts")).Store(globals.root) : undefined;
+  const matches = parseFilters(filters, psMatchers({ containers, all, store }));
+  const limit = flags.boolean("latest") ? 1 : flags.number("last")!;
+  // These ask for containers that do not run.
+  const isAll = flags.boolean("all") || limit > 0 || keys.includes("status") || keys.includes("exited");
+  const matching = all.filter((found) => (isAll || isUp(found)) && matches(found));
+  const shown = limit > 0 ? matching.slice(0, limit) : matching;
+  const whole = flags.boolean("no-trunc"), format = flags.string("format") ?? "";
+  if (flags.boolean("quiet") && format === "") {
     write(shown.map((c) => `${whole ? c.record.id : c.record.id.slice(0, 12)}\n`).join(""));
     return 0;
   }
-  write(formatList(shown.map((c) => row(c, whole)), {
-    format: flags.string("format"),
-    columns: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
+  const withSize = flags.boolean("size");
+  const needsSize = withSize || SIZE.test(format);
+  const details = CHEAP.test(format) && !withSize
+    ? undefined
+    : (await import("./ps_details.ts")).detailsOf(containers, whole, needsSize);
+  const rows = shown.map((found) => ({ ...row(found, whole), ...details?.(found) }));
+  const size = withSize ? "\t{{.Size}}" : "";
+  write(formatList(rows, {
+    format: format || undefined,
+    columns: `{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}${size}`,
     headings: HEADINGS,
   }));
   return 0;
 }
 
+/** Whether it is among those that are listed without `--all`. */
+const isUp = ({ status }: Found) => status !== "created" && status !== "exited";
+
 function row(container: Found, whole: boolean): Row {
   const { record, status } = container;
-  const command = record.config.args.join(" ");
-  const shown = whole || command.length <= 20 ? command : `${command.slice(0, 19)}…`;
+  const command = record.config.args.join(" "), { labels } = record.config;
   return {
     ID: whole ? record.id : record.id.slice(0, 12),
     Image: record.image,
-    Command: `"${shown}"`,
-    CreatedAt: record.created,
+    Command: `"${whole ? command : shorten(command, COMMAND_WIDTH)}"`,
+    CreatedAt: formatCreatedAt(record.created),
     RunningFor: ago(new Date(record.created)),
     Ports: "",
     State: status,
     Status: describe(container),
     Names: record.name,
-    Labels: Object.entries(record.config.labels).map(([key, value]) => `${key}=${value}`).join(","),
+    Labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`).sort().join(","),
+    Label: (key: unknown) => Object.hasOwn(labels, String(key)) ? labels[String(key)] : "",
     Networks: record.config.network,
   };
 }

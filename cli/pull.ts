@@ -1,9 +1,16 @@
 /** `mini pull`. */
 
 import { MiniError } from "../ffi/errors.ts";
+import { emitImage } from "../engine/events.ts";
 import { type PullOptions, pullWith } from "../images/pull.ts";
 import { originEndpoint } from "../images/mirrors.ts";
-import { familiarName, formatReference, parseReference, withDefaultTag } from "../images/reference.ts";
+import {
+  familiarName,
+  familiarReference,
+  formatReference,
+  parseReference,
+  withDefaultTag,
+} from "../images/reference.ts";
 import { RegistryClient } from "../images/registry_client.ts";
 import { listTags } from "../images/registry_push.ts";
 import { Store } from "../images/store.ts";
@@ -35,6 +42,7 @@ export default async function pull({ flags, args, globals }: Invocation): Promis
   }
   for (const one of wanted) {
     const { name } = await pullWith(client, store, one, options);
+    emitImage(globals.state, "pull", familiarReference(one), familiarName(one));
     if (!isAll) write(`${name}\n`);
   }
   if (isAll) write(`${formatReference(reference)}\n`);

@@ -1,8 +1,9 @@
 /** `mini push`. */
 
 import { MiniError } from "../ffi/errors.ts";
+import { emitImage } from "../engine/events.ts";
 import { allTags, push as pushImages } from "../images/push.ts";
-import { parseReference, withDefaultTag } from "../images/reference.ts";
+import { familiarName, familiarReference, parseReference, withDefaultTag } from "../images/reference.ts";
 import { Store } from "../images/store.ts";
 import type { Invocation } from "./command.ts";
 import { write } from "./output.ts";
@@ -19,6 +20,10 @@ export default async function push({ flags, args, globals }: Invocation): Promis
   const progress = progressOf(flags);
   if (!isAll && reference.tag === undefined) progress.message("Using default tag: latest");
   const results = await pushImages(store, references, { progress, config: await registriesOf(flags) });
+  for (const { name } of results) {
+    const pushed = parseReference(name);
+    emitImage(globals.state, "push", familiarReference(pushed), familiarName(pushed));
+  }
   if (flags.boolean("quiet")) write(results.map(({ name }) => `${name}\n`).join(""));
   return 0;
 }

@@ -2,6 +2,7 @@
 
 import { MiniError } from "../ffi/errors.ts";
 import { removeImage } from "../engine/images.ts";
+import { tellRemoval } from "./image_events.ts";
 import type { Invocation } from "./command.ts";
 import { report } from "./main.ts";
 import { write } from "./output.ts";
@@ -11,7 +12,9 @@ export default function rmi({ flags, args, globals }: Invocation): number {
   let status = 0;
   for (const text of args) {
     try {
-      const { untagged, deleted } = removeImage(globals.root, text, { force: flags.boolean("force") });
+      const removal = removeImage(globals.root, text, { force: flags.boolean("force") });
+      tellRemoval(globals.state, removal);
+      const { untagged, deleted } = removal;
       write(untagged.map((name) => `Untagged: ${name}\n`).join("") + deleted.map((id) => `Deleted: ${id}\n`).join(""));
     } catch (error) {
       if (!(error instanceof MiniError)) throw error;

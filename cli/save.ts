@@ -1,6 +1,7 @@
 /** `mini save`. */
 
 import { MiniError } from "../ffi/errors.ts";
+import { emitImage } from "../engine/events.ts";
 import { type ArchiveFormat, chooseImages, saveArchive, saveFolder } from "../images/archive_save.ts";
 import { Store } from "../images/store.ts";
 import { checkOutput, writeArchive } from "./archive_output.ts";
@@ -12,11 +13,18 @@ export default async function save({ flags, args, globals }: Invocation): Promis
   const format = flags.string("format")!, path = flags.string("output");
   if (format === "oci-dir") {
     if (path === undefined) throw new MiniError("a folder cannot be written to standard output: name it with -o");
-    await saveFolder(store, chooseImages(store, args), path);
+    const chosen = chooseImages(store, args);
+    await saveFolder(store, chosen, path);
+    tell(globals.state, chosen);
     return 0;
   }
   checkOutput(path);
   const chosen = chooseImages(store, args);
   await writeArchive(path, (output) => saveArchive(store, chosen, format as ArchiveFormat, output));
+  tell(globals.state, chosen);
   return 0;
+}
+
+function tell(state: string, chosen: ReturnType<typeof chooseImages>): void {
+  for (const { image } of chosen) emitImage(state, "save", image.id);
 }

@@ -2,6 +2,7 @@
 
 import { pruneContainers } from "../engine/container_usage.ts";
 import { Containers } from "../engine/containers.ts";
+import { emitPrune } from "../engine/events.ts";
 import { pruneImages } from "../engine/images.ts";
 import type { Invocation } from "./command.ts";
 import { confirm } from "./confirm.ts";
@@ -24,8 +25,9 @@ export default async function systemPrune({ flags, globals }: Invocation): Promi
   await containers.sweepAll();
   // First, because they use images.
   const { ids, bytes: ofContainers } = await pruneContainers(containers, matchesContainer, noteDamage);
+  emitPrune(globals.state, "container", ofContainers);
   if (ids.length > 0) write("Deleted Containers:\n" + ids.map((id) => `${id}\n`).join("") + "\n");
-  const bytes = tellPruned(pruneImages(globals.root, all, matchesImage));
+  const bytes = tellPruned(globals.state, pruneImages(globals.root, all, matchesImage));
   write(`Total reclaimed space: ${humanSize(ofContainers + bytes, 4)}\n`);
   return 0;
 }

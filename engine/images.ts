@@ -105,6 +105,8 @@ export interface RemoveOptions {
 
 /** What was done to remove images. */
 export interface Removal {
+  /** IDs of the images that were untagged or deleted. */
+  images: string[];
   /** Names that were taken away, as people write them. */
   untagged: string[];
   /** IDs of images, and digests of their layers, that are gone. */
@@ -122,7 +124,7 @@ export function removeImage(root: string, text: string, { force }: RemoveOptions
   const name = store.images.nameOf(text) ?? byDigest(image, text);
   if (name !== undefined && image.names.length > 1) {
     store.images.untag(name);
-    return { untagged: [familiar(name), ...lastOfRepository(image, name)], deleted: [] };
+    return { images: [image.id], untagged: [familiar(name), ...lastOfRepository(image, name)], deleted: [] };
   }
   // One configuration may have come in several forms, compressed in different ways: to a person that is one image.
   const forms = name !== undefined ? [image] : store.images.list().filter(({ id }) => id === image.id);
@@ -139,7 +141,7 @@ export function removeImage(root: string, text: string, { force }: RemoveOptions
   }
   for (const { manifest } of forms) store.images.remove(manifest);
   const untagged = [...names, ...forms.flatMap((form) => form.digests)].map(familiar);
-  return { untagged, deleted: [image.id, ...store.gc().layers] };
+  return { images: [image.id], untagged, deleted: [image.id, ...store.gc().layers] };
 }
 
 /** The name that `repository@digest` stands for, if there is one: the reference by which an image without a tag is known. */
@@ -176,13 +178,14 @@ export interface Pruned extends Removal {
  */
 export function pruneImages(root: string, all: boolean, matches: (line: ImageLine) => boolean = () => true): Pruned {
   const store = new Store(root);
-  const result: Pruned = { untagged: [], deleted: [], bytes: 0 };
+  const result: Pruned = { images: [], untagged: [], deleted: [], bytes: 0 };
   const lines = Map.groupBy(imageLines(root), ({ image }) => image.manifest);
   for (const [manifest, [line]] of lines) {
     const { image, containers } = line!;
     if (containers > 0 || (image.names.length > 0 && !all) || !matches(line!)) continue;
     store.images.remove(manifest);
     result.untagged.push(...[...image.names, ...image.digests].map(familiar));
+    result.images.push(image.id);
     result.deleted.push(image.id);
   }
   const { layers, bytes } = store.gc({ allPartial: true });

@@ -1,11 +1,18 @@
 /** How much of the disk the store takes, as du(1) counts: blocks, and a file with several names once. */
-import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT } from "../ffi/constants.ts";
-import { readDirectory, statAt, tryStatAt } from "../ffi/file_info.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFDIR, S_IFMT, S_IFREG } from "../ffi/constants.ts";
+import { type FileInfo, readDirectory, statAt, tryStatAt } from "../ffi/file_info.ts";
 import { closeFd, openat, openInRoot } from "../ffi/files.ts";
 import type { Store } from "./store.ts";
 
-/** Bytes on the disk of a folder and all it holds, links not followed; 0 if it is not there. @throws {SyscallError} */
-export function diskUsage(path: string): number {
+/** Bytes of the content of a regular file, none of anything else: what an archive of a folder would hold, not what the disk does. */
+export const contentBytes = ({ mode, size }: FileInfo) => (mode & S_IFMT) === S_IFREG ? size : 0;
+
+/**
+ * Bytes on the disk of a folder and all it holds, links not followed; 0 if it is not there.
+ *
+ * @param bytes what each file or folder counts. @throws {SyscallError}
+ */
+export function diskUsage(path: string, bytes: (info: FileInfo) => number = ({ diskBytes }) => diskBytes): number {
   if (tryStatAt(AT_FDCWD, path) === undefined) return 0;
   const root = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   try {
@@ -15,7 +22,7 @@ export function diskUsage(path: string): number {
     for (let folderPath; (folderPath = waiting.pop()) !== undefined;) {
       const folder = openInRoot(root, folderPath, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       try {
-        total += statAt(folder, "").diskBytes;
+        total += bytes(statAt(folder, ""));
         for (const name of readDirectory(folder)) {
           const info = tryStatAt(folder, name);
           if (info === undefined) continue; // removed meanwhile
@@ -32,7 +39,7 @@ export function diskUsage(path: string): number {
             if (seen.has(key)) continue;
             seen.add(key);
           }
-          total += info.diskBytes;
+          total += bytes(info);
         }
       } finally {
         closeFd(folder);

@@ -75,6 +75,21 @@ Deno.test({
 });
 
 Deno.test({
+  name: "bash completes the keys of a filter, and leaves no space after them",
+  ignore: !isInstalled("bash"),
+  fn: async () => {
+    assertEquals(await bash("mini ps --filter st", ["mini", "ps", "--filter", "st"]), ["status="]);
+    const script = `
+      source <(mini completion bash)
+      compopt() { echo "$@"; }
+      COMP_LINE='mini ps -f st' COMP_POINT=13 COMP_WORDS=(mini ps -f st) COMP_CWORD=3
+      _mini
+    `;
+    assertEquals(await shell("bash", ["--norc", "--noprofile", "-c"], script), "-o nospace\n");
+  },
+});
+
+Deno.test({
   name: "bash completes at the cursor, not at the end of the line",
   ignore: !isInstalled("bash"),
   fn: async () => {

@@ -36,5 +36,7 @@ _mini() {
         ;;
     esac
   done
+  # A key is followed by its value, without a space.
+  if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
 }
 complete -F _mini mini

@@ -15,7 +15,10 @@ _mini() {
         ;;
     esac
   done
-  (( $#offered )) && _describe -V mini offered
+  # A key is followed by its value, without a space.
+  local -a suffix
+  [[ $offered[1] == [a-z]#= ]] && suffix=(-S '')
+  (( $#offered )) && _describe -V mini offered $suffix
 }
 if [[ $funcstack[1] == _mini ]]; then
   _mini "$@"

@@ -85,31 +85,6 @@ export const unpause: CommandRow = {
   examples: [{ command: "mini unpause db", comment: "It goes on where it was" }],
 };
 
-/** `mini ps`. */
-export const ps: CommandRow = {
-  name: "ps",
-  aliases: ["container ls", "container list", "container ps"],
-  group: "Look",
-  summary: "List containers",
-  usage: "[OPTIONS]",
-  flags: [
-    { name: "all", short: "a", kind: "boolean", description: "Show also containers that do not run" },
-    {
-      name: "format",
-      kind: "string",
-      values: ["json", "table"],
-      description: 'Print with a Go template, "table TEMPLATE", "table" or "json"',
-    },
-    { name: "no-trunc", kind: "boolean", description: "Shorten nothing" },
-    { name: "quiet", short: "q", kind: "boolean", description: "Print only IDs" },
-  ],
-  positionals: { min: 0, max: 0 },
-  examples: [
-    { command: "mini ps -a", comment: "Every container" },
-    { command: "mini ps --format '{{.Names}}: {{.Status}}'", comment: "What you want to know of each" },
-  ],
-};
-
 /** `mini rm`. */
 export const rm: CommandRow = {
   name: "rm",
@@ -186,27 +161,4 @@ export const kill: CommandRow = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   flags: [{ name: "signal", short: "s", kind: "string", default: "KILL", description: "Signal to send" }],
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
-};
-
-/** `mini inspect`. */
-export const inspect: CommandRow = {
-  name: "inspect",
-  aliases: ["container inspect"],
-  group: "Look",
-  summary: "Show everything about containers and images",
-  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
-  flags: [
-    {
-      name: "format",
-      short: "f",
-      kind: "string",
-      values: ["json"],
-      description: 'Print with a Go template, or "json"',
-    },
-    { name: "type", kind: "choice", values: ["container", "image"], description: "Look only for this kind" },
-  ],
-  positionals: { min: 1, needs: "a container or an image", complete: ["container"], repeat: true },
-  examples: [
-    { command: "mini inspect -f '{{.State.Pid}}' web", comment: "One fact" },
-  ],
 };

@@ -1,21 +1,9 @@
 /** The commands about the images that are here, without their implementations. */
 
-import type { CommandRow, Flag } from "../command.ts";
+import type { CommandRow } from "../command.ts";
+import { doNotAsk, filterBy, listFormat, noTrunc, oneFormat, onlyIds } from "../common_flags.ts";
 
 const group = "Images";
-
-const format: Flag = {
-  name: "format",
-  kind: "string",
-  values: ["json", "table"],
-  description: 'Print with a Go template, "table TEMPLATE", "table" or "json"',
-};
-const filter = (keys: string): Flag => ({
-  name: "filter",
-  kind: "list",
-  description: `Only what matches ${keys}`,
-});
-const noTrunc: Flag = { name: "no-trunc", kind: "boolean", description: "Shorten nothing" };
 
 /** `mini images`. */
 export const images: CommandRow = {
@@ -32,10 +20,10 @@ export const images: CommandRow = {
       description: "Show also intermediate images, of which mini keeps none",
     },
     { name: "digests", kind: "boolean", description: "Show what registries call them" },
-    { ...filter("before, dangling, label, reference, since or until"), short: "f" },
-    format,
+    { ...filterBy("before", "dangling", "label", "reference", "since", "until"), short: "f" },
+    listFormat,
     noTrunc,
-    { name: "quiet", short: "q", kind: "boolean", description: "Print only IDs" },
+    onlyIds,
   ],
   positionals: { min: 0, max: 1, complete: ["image"] },
   examples: [
@@ -77,10 +65,10 @@ export const history: CommandRow = {
   summary: "Show the steps that made an image",
   usage: "[OPTIONS] IMAGE",
   flags: [
-    format,
+    listFormat,
     { name: "human", short: "H", kind: "boolean", default: "true", description: "Sizes and times for people" },
     noTrunc,
-    { name: "quiet", short: "q", kind: "boolean", description: "Print only IDs" },
+    onlyIds,
   ],
   positionals: { min: 1, max: 1, needs: "an image", complete: ["image"] },
 };
@@ -92,13 +80,7 @@ export const imageInspect: CommandRow = {
   summary: "Show everything about images",
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   flags: [
-    {
-      name: "format",
-      short: "f",
-      kind: "string",
-      values: ["json"],
-      description: 'Print with a Go template, or "json"',
-    },
+    oneFormat,
   ],
   positionals: { min: 1, needs: "an image", complete: ["image"], repeat: true },
   examples: [{ command: "mini image inspect -f '{{.Config.Env}}' alpine", comment: "One fact" }],
@@ -112,8 +94,8 @@ export const imagePrune: CommandRow = {
   usage: "[OPTIONS]",
   flags: [
     { name: "all", short: "a", kind: "boolean", description: "Every image that no container uses" },
-    filter("label or until"),
-    { name: "force", short: "f", kind: "boolean", description: "Do not ask" },
+    filterBy("label", "until"),
+    doNotAsk,
   ],
   positionals: { min: 0, max: 0 },
 };

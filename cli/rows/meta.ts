@@ -1,6 +1,7 @@
 /** The commands about `mini` itself. */
 
 import type { CommandRow } from "../command.ts";
+import { oneFormat } from "../common_flags.ts";
 
 /** `mini version` without its implementation. */
 export const version: CommandRow = {
@@ -10,13 +11,7 @@ export const version: CommandRow = {
   summary: "Show the versions of mini, Deno and the kernel",
   usage: "[OPTIONS]",
   flags: [
-    {
-      name: "format",
-      short: "f",
-      kind: "string",
-      values: ["json"],
-      description: 'Print with a Go template, or "json"',
-    },
+    oneFormat,
   ],
   positionals: { min: 0, max: 0 },
 };

@@ -1,6 +1,7 @@
 /** The commands about what `mini` keeps on this machine, without their implementations. */
 
 import type { CommandRow } from "../command.ts";
+import { doNotAsk, filterBy, listFormat } from "../common_flags.ts";
 
 /** `mini system check`. */
 export const systemCheck: CommandRow = {
@@ -19,12 +20,7 @@ export const systemDf: CommandRow = {
   summary: "Show how much of the disk is used",
   usage: "[OPTIONS]",
   flags: [
-    {
-      name: "format",
-      kind: "string",
-      values: ["json", "table"],
-      description: 'Print with a Go template, "table TEMPLATE", "table" or "json"',
-    },
+    listFormat,
   ],
   positionals: { min: 0, max: 0 },
 };
@@ -42,8 +38,8 @@ export const systemPrune: CommandRow = {
       kind: "boolean",
       description: "Every image that no container uses",
     },
-    { name: "filter", kind: "list", description: "Only what matches label or until" },
-    { name: "force", short: "f", kind: "boolean", description: "Do not ask" },
+    filterBy("label", "until"),
+    doNotAsk,
   ],
   positionals: { min: 0, max: 0 },
 };

@@ -1,0 +1,88 @@
+/** The commands that look at containers and at what happens, without their implementations. */
+
+import type { CommandRow } from "../command.ts";
+import { filterBy, listFormat, noTrunc, oneFormat, oneFormatLong, onlyIds } from "../common_flags.ts";
+
+const group = "Look";
+const psKeys = [
+  "ancestor",
+  "before",
+  "exited",
+  "health",
+  "id",
+  "label",
+  "name",
+  "network",
+  "since",
+  "status",
+  "volume",
+];
+
+/** `mini ps`. */
+export const ps: CommandRow = {
+  name: "ps",
+  aliases: ["container ls", "container list", "container ps"],
+  group,
+  summary: "List containers",
+  usage: "[OPTIONS]",
+  flags: [
+    { name: "all", short: "a", kind: "boolean", description: "Show also containers that do not run" },
+    {
+      ...filterBy(...psKeys),
+      short: "f",
+    },
+    listFormat,
+    { name: "last", short: "n", kind: "integer", min: -1, default: "-1", description: "Show only the so many newest" },
+    { name: "latest", short: "l", kind: "boolean", description: "Show only the newest" },
+    noTrunc,
+    onlyIds,
+    { name: "size", short: "s", kind: "boolean", description: "Show also how large they are" },
+  ],
+  positionals: { min: 0, max: 0 },
+  examples: [
+    { command: "mini ps -a", comment: "Every container" },
+    { command: "mini ps -f status=exited -f label=tier=web", comment: "Those that have ended and have that label" },
+    { command: "mini ps --format '{{.Names}}: {{.Status}}'", comment: "What you want to know of each" },
+    { command: "mini ps -aq | xargs -r mini rm -f", comment: "Remove every container" },
+  ],
+};
+
+/** `mini inspect`. */
+export const inspect: CommandRow = {
+  name: "inspect",
+  aliases: ["container inspect"],
+  group,
+  summary: "Show everything about containers and images",
+  usage: "[OPTIONS] NAME|ID [NAME|ID...]",
+  flags: [
+    oneFormat,
+    { name: "type", kind: "choice", values: ["container", "image"], description: "Look only for this kind" },
+  ],
+  positionals: { min: 1, needs: "a container or an image", complete: ["container"], repeat: true },
+  examples: [
+    { command: "mini inspect -f '{{.State.Pid}}' web", comment: "One fact" },
+  ],
+};
+
+/** `mini events`. */
+export const events: CommandRow = {
+  name: "events",
+  aliases: ["system events"],
+  group,
+  summary: "Tell what happens to containers, images and the rest, as it happens",
+  usage: "[OPTIONS]",
+  flags: [
+    { ...filterBy("container", "event", "image", "label", "network", "scope", "type", "volume"), short: "f" },
+    oneFormatLong,
+    { name: "since", kind: "string", description: "Tell also what has happened since a time, or so long ago" },
+    { name: "until", kind: "string", description: "Tell what happens until a time, and end then" },
+  ],
+  positionals: { min: 0, max: 0 },
+  examples: [
+    { command: "mini events --since 10m -f type=container -f event=die", comment: "Which containers ended" },
+    {
+      command: 'mini events --format json | while read -r event; do notify "$event"; done',
+      comment: "Do something about each event",
+    },
+  ],
+};
