@@ -30,10 +30,17 @@ export function capabilityMask(names: readonly string[]): bigint {
   return names.reduce((mask, name) => mask | 1n << BigInt(capabilityNumber(name)), 0n);
 }
 
-/** The capabilities that this process has and that the programs it starts can get. proc(5), /proc/PID/status */
-export function ownCapabilities(): string[] {
+/** A set of capabilities of this process, proc(5), /proc/PID/status. */
+function ownSet(name: "CapPrm" | "CapBnd"): bigint {
   const status = Deno.readTextFileSync("/proc/self/status");
-  const set = (name: string) => BigInt(`0x${status.match(new RegExp(`^${name}:\\t([0-9a-f]+)$`, "m"))?.[1] ?? 0}`);
-  const mask = set("CapPrm") & set("CapBnd");
+  return BigInt(`0x${status.match(new RegExp(`^${name}:\\t([0-9a-f]+)$`, "m"))?.[1] ?? 0}`);
+}
+
+/** All that this process may do, as the kernel's bit mask. */
+export const permittedCapabilities = (): bigint => ownSet("CapPrm");
+
+/** The capabilities that this process has and that the programs it starts can get. */
+export function ownCapabilities(): string[] {
+  const mask = ownSet("CapPrm") & ownSet("CapBnd");
   return CAPABILITIES.filter((_, number) => mask & 1n << BigInt(number));
 }

@@ -6,20 +6,26 @@ import { readable } from "../ffi/reactor.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { containerError, type Inside } from "./failure.ts";
-import { abandon, goOn, makePair, receive, takeChild, takeTerminal } from "./handshake.ts";
-import { type Layers, overlayRootfs } from "./overlay.ts";
-import { isNew, plan, type PlanInput } from "./plan.ts";
+import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { makeUserNamespace } from "./idmap.ts";
+import { idmappedRootfs, type Layers, overlayRootfs } from "./overlay.ts";
+import { plan, type PlanInput } from "./plan.ts";
+import { isNew, type NamespaceDescriptors } from "./plan_namespaces.ts";
+import type { Rootfs } from "./plan_root.ts";
 import type { Stream } from "./plan_streams.ts";
 import { deviceNumber } from "./plan_devices.ts";
 import { EXEC } from "./plan_process.ts";
 import { signalName } from "./signals.ts";
-import type { IdMapping, NamespaceType, Spec } from "./spec.ts";
+import type { NamespaceType, Spec } from "./spec.ts";
 import { checkSpec } from "./spec_check.ts";
 
 const SIGKILL = 9;
 
 /** Where the container's root comes from: layers to stack, or a folder that is used as it is. */
-export type RootSource = { readonly layers: Layers } | { readonly directory: string };
+export type RootSource = ({ readonly layers: Layers } | { readonly directory: string }) & {
+  /** The ids of its files are those inside the container's user namespace, and not the host's. */
+  readonly idmap?: boolean;
+};
 
 /** What a container is started with, beside its specification. */
 export interface StartOptions {
@@ -165,6 +171,20 @@ export interface Prepared {
   readonly descriptors: number[];
 }
 
+/** @throws {MiniError} for a mount namespace that is our own: what is mounted and made the root in it would be the host's. */
+function openNamespace(type: NamespaceType, path: string): number {
+  if (type === "mount" && Deno.statSync(path).ino === Deno.statSync("/proc/self/ns/mnt").ino) {
+    throw new MiniError(`the mount namespace ${path} is the host's own, which must not become a container's`);
+  }
+  return syscall("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+function findRoot(root: RootSource, spec: Spec): Rootfs {
+  const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+  if ("directory" in root) return { kind: "directory", path: root.directory, ...root.idmap ? { idmap: true } : {} };
+  return root.idmap ? idmappedRootfs(root.layers, uidMappings, gidMappings) : overlayRootfs(root.layers);
+}
+
 /** Gathers what the plan of a container depends on. The descriptors are the caller's to close. */
 export function prepare(
   spec: Spec,
@@ -175,17 +195,26 @@ export function prepare(
   checkSpec(spec);
   const descriptors: number[] = [];
   try {
-    const namespaces: Partial<Record<NamespaceType, number>> = {};
+    const keep = (fd: number) => {
+      descriptors.push(fd);
+      return fd;
+    };
+    const namespaces: NamespaceDescriptors = {};
     for (const { type, path } of spec.linux?.namespaces ?? []) {
-      if (path === undefined) continue;
-      descriptors.push(namespaces[type] = syscall("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
+      if (path !== undefined) namespaces[type] = keep(openNamespace(type, path));
     }
-    const { root } = options;
+    const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+    if (isNew(spec, "user")) namespaces.user = keep(makeUserNamespace(uidMappings, gidMappings));
+    const idmaps = new Map<number, number>();
+    (spec.mounts ?? []).forEach((mount, i) => {
+      if (mount.uidMappings) idmaps.set(i, keep(makeUserNamespace(mount.uidMappings, mount.gidMappings ?? [])));
+      else if (mount.options?.some((o) => o === "idmap" || o === "ridmap")) idmaps.set(i, namespaces.user!);
+    });
     const input: PlanInput = {
       spec,
-      rootfs: "layers" in root ? overlayRootfs(root.layers) : { kind: "directory", path: root.directory },
+      rootfs: findRoot(options.root, spec),
       facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability() },
-      descriptors: { sync, namespaces, ...(options.stdio ? { stdio: streams(spec, options.stdio) } : {}) },
+      descriptors: { sync, namespaces, idmaps, ...(options.stdio ? { stdio: streams(spec, options.stdio) } : {}) },
       init: options.init ?? false,
     };
     return { input, descriptors };
@@ -203,11 +232,12 @@ export function prepare(
  */
 export async function start(spec: Spec, options: StartOptions): Promise<Container> {
   const [ours, theirs] = makePair();
-  let spawned: Spawned;
+  let spawned: Spawned, isTwice: boolean;
   try {
     const { input, descriptors } = prepare(spec, options, theirs);
     try {
-      const { flags, program } = plan(input);
+      const { flags, program, twice } = plan(input);
+      isTwice = twice;
       spawned = spawn(program, {
         flags,
         cgroup: options.cgroup,
@@ -227,7 +257,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   const end = () => void trySyscall("pidfd_send_signal", spawned.pidfd, SIGKILL, null, 0);
   options.signal?.addEventListener("abort", end);
   try {
-    if (isNew(spec, "user")) spawned = await giveIds(spec, spawned, ours);
+    if (isTwice) spawned = await takeChild(spawned, ours);
     const terminal = spec.process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
     return new Container(spawned, ours, terminal, {
       openRoot: options.openRoot,
@@ -240,14 +270,6 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   } finally {
     options.signal?.removeEventListener("abort", end);
   }
-}
-
-/** Writes the id maps of a new user namespace, and takes over the process that is cloned from inside it. */
-export async function giveIds(spec: Spec, first: Spawned, sync: number, reap = true): Promise<Spawned> {
-  if (!await receive(sync, 1)) return first;
-  writeIdMaps(first.pid, spec.linux?.uidMappings ?? [], spec.linux?.gidMappings ?? []);
-  goOn(sync);
-  return await takeChild(first, sync, reap);
 }
 
 /** clone3 says only that something is wrong; what that is depends on what was asked for. */
@@ -272,18 +294,4 @@ export function explainClone(error: unknown, spec: Spec): unknown {
     default:
       return error;
   }
-}
-
-/** Gives a new user namespace its ids, user_namespaces(7). */
-function writeIdMaps(pid: number, uids: readonly IdMapping[], gids: readonly IdMapping[]): void {
-  const write = (file: string, mappings: readonly IdMapping[]) => {
-    const text = mappings.map((m) => `${m.containerID} ${m.hostID} ${m.size}\n`).join("");
-    try {
-      Deno.writeTextFileSync(`/proc/${pid}/${file}`, text, { create: false });
-    } catch (error) {
-      throw new MiniError(`cannot write /proc/${pid}/${file} (${text.trim()}): ${(error as Error).message}`);
-    }
-  };
-  write("uid_map", uids);
-  write("gid_map", gids);
 }

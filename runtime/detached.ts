@@ -6,10 +6,10 @@ import { readable } from "../ffi/reactor.ts";
 import { SHIM_TERMINAL, type ShimOptions, withShim } from "../ffi/shim.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
-import { explainClone, giveIds, prepare, startedProgram, type StartOptions } from "./container.ts";
+import { explainClone, prepare, startedProgram, type StartOptions } from "./container.ts";
 import { containerError } from "./failure.ts";
-import { goOn, makePair, receive, receivePid } from "./handshake.ts";
-import { isNew, plan } from "./plan.ts";
+import { goOn, makePair, receive, receivePid, takeChild } from "./handshake.ts";
+import { plan } from "./plan.ts";
 import type { Spec } from "./spec.ts";
 
 /** What a container in the background is started with, beside its specification. */
@@ -42,11 +42,12 @@ export interface Detached {
  */
 export async function startDetached(spec: Spec, options: DetachedOptions): Promise<Detached> {
   const [ours, theirs] = makePair(), [shimOurs, shimTheirs] = makePair();
-  let shim: Spawned;
+  let shim: Spawned, isTwice: boolean;
   try {
     const { input, descriptors } = prepare(spec, options, theirs);
     try {
-      const { flags, program } = plan(input);
+      const { flags, program, twice } = plan(input);
+      isTwice = twice;
       const whole = withShim(program, {
         statusFile: options.statusFile,
         flags,
@@ -80,7 +81,7 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
     close(shimOurs);
   };
   try {
-    return await seeItStart(spec, options, shim, ours, shimOurs);
+    return await seeItStart(spec, options, isTwice, shim, ours, shimOurs);
   } catch (error) {
     hangUp();
     await readable(shim.pidfd);
@@ -96,6 +97,7 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
 async function seeItStart(
   spec: Spec,
   options: DetachedOptions,
+  twice: boolean,
   shim: Spawned,
   ours: number,
   shimOurs: number,
@@ -114,11 +116,10 @@ async function seeItStart(
   if (first === undefined) throw failed() ?? new MiniError("the shim ended while the container was being made", 125);
   let child: Spawned = { pid: first, pidfd: syscall("pidfd_open", first, 0), results };
   try {
-    const user = isNew(spec, "user");
-    if (!user) options.onBorn?.(first, shim.pid);
+    if (!twice) options.onBorn?.(first, shim.pid);
     goOn(ours);
-    if (user) {
-      child = await giveIds(spec, child, ours, false);
+    if (twice) {
+      child = await takeChild(child, ours, false);
       options.onBorn?.(child.pid, shim.pid);
     }
     if (terminal && await receive(ours, 1)) {

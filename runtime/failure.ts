@@ -5,6 +5,7 @@ import { close, machine } from "../ffi/kernel.ts";
 import { open, openBelow, openRegular, readFile } from "../ffi/open.ts";
 import type { Operation } from "../ffi/program.ts";
 import type { Failure, Results } from "../ffi/spawn.ts";
+import { IDMAP } from "./plan_mounts.ts";
 import { components, REFUSED } from "./plan_paths.ts";
 import { EXEC, NOT_HERE } from "./plan_process.ts";
 import type { Mount } from "./spec.ts";
@@ -52,12 +53,18 @@ function rootCause(failure: Failure, results: Results): Failure {
 }
 
 /** What a person can do about the failures that are the host's, not the container's. */
-function hintFor({ call, args }: Operation, errno: number): string | undefined {
+function hintFor({ call, args, why }: Operation, errno: number): string | undefined {
   if ((call === "mount" && args[2] === "overlay") && errno === Errno.ENODEV) {
     return "this kernel has no overlayfs: try 'modprobe overlay', or use --rootfs";
   }
   if (call === "mount" && args[2] === "overlay" && errno === Errno.EINVAL) {
     return "the file system that --root is on cannot hold overlay layers; 'dmesg' says why, and --root moves it";
+  }
+  if (call === "mount_setattr" && why === IDMAP && errno === Errno.EINVAL) {
+    return "the file system there cannot give its files other ids: ext4, xfs and btrfs can, tmpfs and others since Linux 6.3";
+  }
+  if (call === "setns" && errno === Errno.EINVAL) {
+    return "it is no namespace of that kind, or mini's own user namespace";
   }
   if (call === "fsopen" && errno === Errno.ENODEV) return `this kernel has no ${args[0]}`;
   if (call === "prlimit64" && errno === Errno.EPERM) {

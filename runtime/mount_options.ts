@@ -28,6 +28,8 @@ export interface MountOptions {
   /** MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE, and whether for the mounts below as well. */
   readonly propagation: number;
   readonly propagationRecursive: boolean;
+  /** A bind mount's files have the ids of a user namespace, and whether those of the mounts below as well. */
+  readonly idmap?: "one" | "recursive";
   /** What is left: the file system's own options, each with its value if it has one. */
   readonly data: readonly (readonly [key: string, value?: string])[];
 }
@@ -61,11 +63,12 @@ const PROPAGATION: Record<string, number> = {
   unbindable: MS_UNBINDABLE,
 };
 /** Options that other runtimes add to the specification and that are not carried out here. */
-const REFUSED = new Set(["tmpcopyup", "idmap", "ridmap", "remount", "move"]);
+const REFUSED = new Set(["tmpcopyup", "remount", "move"]);
 
 /** @throws {MiniError} for an option that is known and not carried out here. */
 export function parseMountOptions(options: readonly string[], destination: string): MountOptions {
   let set = 0, clear = 0, bind = false, recursive = false, propagation = MS_PRIVATE, propagationRecursive = true;
+  let idmap: MountOptions["idmap"];
   const data: [string, string?][] = [];
   for (const option of options) {
     const plain = option.startsWith("r") && Object.hasOwn(PROPAGATION, option.slice(1)) ? option.slice(1) : option;
@@ -84,6 +87,8 @@ export function parseMountOptions(options: readonly string[], destination: strin
     } else if (option === "bind" || option === "rbind") {
       bind = true;
       recursive = option === "rbind";
+    } else if (option === "idmap" || option === "ridmap") {
+      idmap = option === "idmap" ? "one" : "recursive";
     } else if (option === "defaults") {
       // what it stands for is what there is without it
     } else if (REFUSED.has(option)) {
@@ -93,5 +98,5 @@ export function parseMountOptions(options: readonly string[], destination: strin
       data.push(equals < 0 ? [option] : [option.slice(0, equals), option.slice(equals + 1)]);
     }
   }
-  return { set, clear, bind, recursive, propagation, propagationRecursive, data };
+  return { set, clear, bind, recursive, propagation, propagationRecursive, ...idmap ? { idmap } : {}, data };
 }

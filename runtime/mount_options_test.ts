@@ -55,6 +55,14 @@ Deno.test("what is left is the file system's own, split at the first equals sign
   assertEquals(parse("toString", "constructor=1").data, [["toString"], ["constructor", "1"]]);
 });
 
+Deno.test("idmap is for one mount, ridmap for those below as well", () => {
+  assertEquals([parse("idmap").idmap, parse("rbind", "ridmap").idmap, parse("ro").idmap], [
+    "one",
+    "recursive",
+    undefined,
+  ]);
+});
+
 Deno.test("options that are not carried out are refused by name", () => {
-  for (const option of ["tmpcopyup", "idmap", "remount"]) assertThrows(() => parse("ro", option), MiniError, option);
+  for (const option of ["tmpcopyup", "move", "remount"]) assertThrows(() => parse("ro", option), MiniError, option);
 });

@@ -1,6 +1,8 @@
 /** The options of an overlay mount, within the page that mount(2) takes: Documentation/filesystems/overlayfs.rst. */
 import { MiniError } from "../ffi/errors.ts";
-import type { Rootfs } from "./plan.ts";
+import { permittedCapabilities } from "./capabilities.ts";
+import type { IdmappedOverlay, Rootfs } from "./plan_root.ts";
+import type { IdMapping } from "./spec.ts";
 
 /** Layers and the folders of one container. */
 export interface Layers {
@@ -30,9 +32,7 @@ const MOST_LAYERS = 500;
  */
 export function overlayRootfs(layers: Layers): Extract<Rootfs, { kind: "overlay" }> {
   const { lowers, upper, work, target, volatile } = layers;
-  if (lowers.length > MOST_LAYERS) {
-    throw new MiniError(`the image has ${lowers.length} layers, and overlayfs stacks ${MOST_LAYERS} at most`);
-  }
+  checkNumber(lowers);
   const write = (path: (folder: string) => string) =>
     [
       // The kernel wants the top one first.
@@ -54,6 +54,48 @@ export function overlayRootfs(layers: Layers): Extract<Rootfs, { kind: "overlay"
     return name;
   });
   return { kind: "overlay", options, relativeTo: links, target };
+}
+
+function checkNumber(lowers: readonly string[]): void {
+  if (lowers.length > MOST_LAYERS) {
+    throw new MiniError(`the image has ${lowers.length} layers, and overlayfs stacks ${MOST_LAYERS} at most`);
+  }
+}
+
+/** The id of the host that id 0 of a user namespace is; undefined if it has none. */
+const hostRoot = (mappings: readonly IdMapping[]) => mappings.find((m) => m.containerID === 0)?.hostID;
+
+/**
+ * The root filesystem of a container in a user namespace, whose layers and changes have the ids that they have inside of it.
+ *
+ * @throws {MiniError} for more layers than overlayfs takes, and for a user namespace without a root.
+ */
+export function idmappedRootfs(
+  layers: Layers,
+  uidMappings: readonly IdMapping[],
+  gidMappings: readonly IdMapping[],
+): IdmappedOverlay {
+  const { lowers, upper, work, target, volatile } = layers;
+  checkNumber(lowers);
+  const uid = hostRoot(uidMappings), gid = hostRoot(gidMappings);
+  if (uid === undefined || gid === undefined) {
+    throw new MiniError(
+      "a container's user namespace needs a user and a group 0, to whom the files in its root belong",
+    );
+  }
+  const split = (path: string) =>
+    [path.slice(0, path.lastIndexOf("/")), path.slice(path.lastIndexOf("/") + 1)] as const;
+  const [folder = "", upperName = ""] = split(upper ?? ""), [workFolder, workName = ""] = split(work ?? "");
+  if (folder !== workFolder) throw new Error("overlay: upper and work are not in the same folder");
+  return {
+    kind: "idmapped overlay",
+    lowers,
+    ...upper === undefined ? {} : { changes: { folder, upper: upperName, work: workName } },
+    volatile: volatile ?? false,
+    target,
+    owner: { uid, gid },
+    capabilities: permittedCapabilities(),
+  };
 }
 
 /** Makes a symbolic link, in place of one that an earlier look at the same container has left. */

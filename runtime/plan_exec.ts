@@ -1,5 +1,5 @@
 /** A further process in a running container: the program that joins its namespaces and becomes what is asked for. */
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
+import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { op, type Program, result } from "../ffi/program.ts";
 import { cloneAlone, cloneSibling, reapChild, tellChild } from "./plan_child.ts";
 import {
@@ -11,6 +11,7 @@ import {
   signalOperations,
   workingDirectory,
 } from "./plan_process.ts";
+import { becomeItsRoot } from "./plan_namespaces.ts";
 import { seccompOperations } from "./plan_seccomp.ts";
 import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
 import type { LinuxSeccomp } from "./seccomp_types.ts";
@@ -46,6 +47,7 @@ export function planExec(input: ExecInput): Program {
   const seccomp = seccompOperations(input.seccomp, process.noNewPrivileges ?? false);
   return [
     op("setns", [input.container, input.namespaces], "join the container's namespaces"),
+    ...(input.namespaces & CLONE_NEWUSER ? becomeItsRoot() : []),
     ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
     ...(terminal
       ? [

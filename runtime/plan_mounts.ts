@@ -8,6 +8,7 @@ import {
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -47,6 +48,24 @@ function attach(mount: Argument, place: Argument, why: string, on: string): Oper
 const mountAttr = (set: number, clear: number, propagation: number): Argument => ({
   words: [set, clear, propagation, 0],
 });
+
+/** The reason of the operation that not every file system can do. */
+export const IDMAP = "its files' ids are those in the user namespace";
+
+/** Gives a mount that is not attached yet the ids of a user namespace: mount_setattr(2), "ID-mapped mounts". */
+export const idmap = (name: string, user: number, on: string, recursive = false): Operation =>
+  op(
+    "mount_setattr",
+    [
+      result(name),
+      "",
+      AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0),
+      { words: [MOUNT_ATTR_IDMAP, 0, 0, user] },
+      32,
+    ],
+    IDMAP,
+    { on },
+  );
 
 /** Makes an instance of a file system, as a mount that is not attached anywhere yet. */
 export function newFilesystem(
@@ -117,22 +136,28 @@ function notInProc(place: string, destination: string): Operation[] {
 /** What the operation is called that has the detached mount of entry `i` of the specification's list. */
 export const mountName = (i: number) => `mount ${i}`;
 
-const isBind = (mount: Mount) =>
+export const isBind = (mount: Mount) =>
   mount.type === "bind" || (mount.options ?? []).some((o) => o === "bind" || o === "rbind");
 
 /**
  * Takes hold of the sources of all bind mounts, before anything else changes: a copy of the mount tree, not attached.
+ *
+ * @param idmaps user namespaces whose ids the mounts get, by their place in the list.
  */
-export function bindSources(mounts: readonly Mount[]): Operation[] {
+export function bindSources(mounts: readonly Mount[], idmaps: ReadonlyMap<number, number> = new Map()): Operation[] {
   return mounts.flatMap((mount, i) => {
     if (!isBind(mount)) return [];
-    const { recursive } = parseMountOptions(mount.options ?? [], mount.destination);
+    const { recursive, idmap: how } = parseMountOptions(mount.options ?? [], mount.destination);
     if (!mount.source) throw new MiniError(`the bind mount on ${mount.destination} has no source`);
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-    return [op("open_tree", [AT_FDCWD, mount.source, flags], `take hold of the host's ${mount.source}`, {
-      name: mountName(i),
-      on: mount.source,
-    })];
+    const ids = idmaps.get(i);
+    return [
+      op("open_tree", [AT_FDCWD, mount.source, flags], `take hold of the host's ${mount.source}`, {
+        name: mountName(i),
+        on: mount.source,
+      }),
+      ...ids === undefined ? [] : [idmap(mountName(i), ids, mount.source, how === "recursive")],
+    ];
   });
 }
 

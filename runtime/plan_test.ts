@@ -6,6 +6,7 @@ import {
   CLONE_NEWNS,
   CLONE_NEWPID,
   CLONE_NEWUTS,
+  CLONE_PARENT,
   O_PATH,
 } from "../ffi/constants.ts";
 import { elf } from "../ffi/elf.ts";
@@ -15,7 +16,8 @@ import { indexByName, type Operation } from "../ffi/program.ts";
 import { showArgument } from "../ffi/spawn.ts";
 import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { plan, type PlanInput } from "./plan.ts";
-import type { Spec } from "./spec.ts";
+import type { NamespaceDescriptors } from "./plan_namespaces.ts";
+import type { NamespaceType, Spec } from "./spec.ts";
 
 /** A folder name that would show if a path of the root were ever written out. */
 const ROOTFS = "/very/own/rootfs";
@@ -76,6 +78,86 @@ Deno.test("a container's own namespaces are made by clone, its cgroup namespace 
   const { flags, program } = plan(input(spec()));
   assertEquals(flags, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
   assertEquals(program[at(program, "unshare")]!.args, [Number(CLONE_NEWCGROUP)]);
+});
+
+const joins = (s: Spec, ...types: NamespaceType[]) => {
+  for (const type of types) {
+    s.linux!.namespaces = s.linux!.namespaces!.filter((n) => n.type !== type);
+    s.linux!.namespaces.push({ type, path: `/proc/9/ns/${type}` });
+  }
+};
+const descriptors = (namespaces: NamespaceDescriptors) => ({ descriptors: { sync: 3, namespaces } });
+
+Deno.test("a pid namespace that is joined holds for children, so the container is cloned by a first process", () => {
+  const { flags, twice, program } = plan(input(spec((s) => joins(s, "pid", "uts")), descriptors({ pid: 7, uts: 8 })));
+  assertEquals([flags, twice], [0n, true]);
+  const clone = program[at(program, "clone3")]!.args[0] as { words: unknown[] };
+  assertEquals(clone.words[0], CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_PARENT | 0x100000n);
+  for (const [fd, type] of [[7, CLONE_NEWPID], [8, CLONE_NEWUTS]] as const) {
+    const join = program.findIndex((o) => o.call === "setns" && o.args[0] === fd);
+    assertEquals([program[join]!.args[1], program[join]!.optional], [Number(type), undefined]);
+    assert(join < at(program, "clone3"));
+  }
+  assertEquals(program.at(-1)!.call, "exit_group");
+  const without = plan(input(spec((s) => joins(s, "uts")), descriptors({ uts: 8 })));
+  assertEquals([without.twice, without.flags & (CLONE_NEWUTS | CLONE_NEWPID)], [false, CLONE_NEWPID]);
+});
+
+const userSpec = (s: Spec) => {
+  s.linux!.namespaces!.push({ type: "user" });
+  s.linux!.uidMappings = s.linux!.gidMappings = [{ containerID: 0, hostID: 1000, size: 100 }];
+};
+
+Deno.test("what the host's root alone can do comes before the user namespace, what belongs to that after it", () => {
+  const made = spec((s) => {
+    userSpec(s);
+    joins(s, "network");
+    s.process.oomScoreAdj = 5;
+  });
+  const { program } = plan(input(made, {
+    ...descriptors({ user: 9, network: 8 }),
+    rootfs: {
+      kind: "idmapped overlay",
+      lowers: ["/a,b", "/c"],
+      changes: { folder: "/d", upper: "upper", work: "work" },
+      volatile: false,
+      target: "/t",
+      owner: { uid: 1000, gid: 1000 },
+      capabilities: 0xffn,
+    },
+  }));
+  const order = [
+    at(program, "write", "killed for memory"),
+    at(program, "open_tree", "/srv/data"),
+    at(program, "unshare", "put the root together"),
+    at(program, "mount_setattr", "/a,b"),
+    at(program, "mount_setattr", "/d"),
+    at(program, "setfsuid", "1000"),
+    at(program, "mount", "lowerdir=1:0,upperdir=changes/upper,workdir=changes/work"),
+    at(program, "mount_setattr", "no device of the host's"),
+    at(program, "setns", "join the network namespace"),
+    at(program, "setns", "every capability"),
+    at(program, "setresuid", "user namespace's root"),
+    at(program, "clone3"),
+    at(program, "move_mount", "a root must be a mount"),
+    at(program, "fsopen", "begin a new proc"),
+    at(program, "pivot_root"),
+  ];
+  assertEquals(order, order.toSorted((a, b) => a - b));
+  assertEquals(program.filter((o) => o.call === "setns" && o.args[0] === 8).map((o) => o.optional), [true, undefined]);
+  assertEquals(program.filter((o) => o.call === "mknodat" && o.on === "/dev/null").map((o) => o.optional), [true]);
+});
+
+Deno.test("a process that another container can see stays closed to it", () => {
+  const dumpable = (change: (s: Spec) => void, namespaces: NamespaceDescriptors) =>
+    plan(input(spec(change), descriptors(namespaces))).program.filter((o) => o.call === "prctl" && o.args[0] === 4)
+      .length;
+  assertEquals(dumpable(userSpec, { user: 9 }), 1);
+  const joined = (s: Spec) => {
+    userSpec(s);
+    joins(s, "pid");
+  };
+  assertEquals(dumpable(joined, { user: 9, pid: 7 }), 0);
 });
 
 Deno.test("the phases come in the only order that is safe", () => {
@@ -216,6 +298,11 @@ Deno.test("what cannot be planned is refused", () => {
   const refused = (change: (spec: Spec) => void, word: string) =>
     assertThrows(() => plan(input(spec(change))), MiniError, word);
   refused((s) => s.linux!.namespaces = [{ type: "pid" }], "mount namespace");
+  const layers = { kind: "overlay", options: "lowerdir=/a:/b", relativeTo: "/", target: "/t" } as const;
+  const elsewhere = input(spec((s) => joins(s, "mount")), { ...descriptors({ mount: 5 }), rootfs: layers });
+  assertThrows(() => plan(elsewhere), MiniError, "joins another one");
+  const idmapped = { kind: "directory", path: ROOTFS, idmap: true } as const;
+  assertThrows(() => plan(input(spec(), { rootfs: idmapped })), MiniError, "needs a user namespace");
   refused((s) => s.process.args = [""], "no program");
   refused((s) => s.process.cwd = "work", "absolute");
   refused((s) => s.mounts!.push({ destination: "data", type: "tmpfs" }), "absolute");

@@ -13,9 +13,9 @@ import {
   OPEN_TREE_CLONE,
 } from "../ffi/constants.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
-import { type Rootfs, rootOperations } from "./plan.ts";
 import { bindSources, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
 import { ROOT } from "./plan_paths.ts";
+import { type PlainRootfs, rootOperations } from "./plan_root.ts";
 import type { Mount } from "./spec.ts";
 
 /** The name of the operation whose result is the descriptor to take. */
@@ -27,7 +27,7 @@ export const SCRATCH_UPPER = `${SCRATCH}/upper`, SCRATCH_WORK = `${SCRATCH}/work
 
 /** What a container that does not run is to be looked at through. */
 export interface ViewInput {
-  readonly rootfs: Rootfs;
+  readonly rootfs: PlainRootfs;
   /** The rootfs has its upper and work folders at SCRATCH_UPPER and SCRATCH_WORK, to be thrown away. */
   readonly scratch: boolean;
   /** Bind mounts in it, in this order; their sources are there. */
@@ -78,7 +78,7 @@ export function planView({ rootfs, scratch, mounts, facts, readonly, sync }: Vie
 }
 
 /** The layers alone, for a mount namespace of its own: one mount, which its descriptor keeps. */
-export function planLayers(rootfs: Extract<Rootfs, { kind: "overlay" }>, sync: number): Program {
+export function planLayers(rootfs: Extract<PlainRootfs, { kind: "overlay" }>, sync: number): Program {
   return [
     ...rootOperations(rootfs),
     op("openat", [AT_FDCWD, rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the root", { name: VIEW }),

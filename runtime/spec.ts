@@ -71,6 +71,9 @@ export interface Mount {
   /** For a bind mount a path of the host; relative to the bundle. */
   source?: string;
   options?: string[];
+  /** For a bind mount: the ids that the files in it get; those of the container's user namespace with the option `idmap`. */
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
 }
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";

@@ -1,6 +1,6 @@
 /** Checks a specification: what it asks for is carried out, or refused by name. Nothing is passed over. */
 import { MiniError } from "../ffi/errors.ts";
-import { isNew } from "./plan.ts";
+import { hasNamespace, isNew } from "./plan_namespaces.ts";
 import { seccompFilter } from "./plan_seccomp.ts";
 import { components } from "./plan_paths.ts";
 import type { Mount, NamespaceType, Process, Spec } from "./spec.ts";
@@ -26,7 +26,10 @@ const refuse = (sentence: string): never => {
 export function checkSpec(spec: Spec): void {
   checkNamespaces(spec);
   checkProcess(spec.process);
-  for (const mount of spec.mounts ?? []) checkMount(mount);
+  for (const mount of spec.mounts ?? []) {
+    checkMount(mount);
+    checkIds(spec, mount);
+  }
   if (spec.linux?.seccomp !== undefined) seccompFilter(spec.linux.seccomp);
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) checkSysctl(spec, key, value);
   for (const name of [spec.hostname, spec.domainname]) {
@@ -35,12 +38,10 @@ export function checkSpec(spec: Spec): void {
       refuse(`the host name ${JSON.stringify(name)} is longer than 64 bytes`);
     }
   }
-  if (spec.hostname !== undefined && !hasOwnOrJoined(spec, "uts")) {
+  if ((spec.hostname ?? spec.domainname) !== undefined && !hasNamespace(spec, "uts")) {
     refuse("a host name needs a uts namespace of the container's own");
   }
 }
-
-const hasOwnOrJoined = (spec: Spec, type: NamespaceType) => (spec.linux?.namespaces ?? []).some((n) => n.type === type);
 
 function checkNamespaces(spec: Spec): void {
   const seen = new Set<string>();
@@ -48,14 +49,16 @@ function checkNamespaces(spec: Spec): void {
     if (!NAMESPACES.includes(type)) refuse(`there is no namespace of type ${JSON.stringify(type)}`);
     if (seen.has(type)) refuse(`linux.namespaces names ${type} twice`);
     seen.add(type);
-    if (path !== undefined && ["pid", "user", "mount", "time"].includes(type)) {
-      refuse(`joining an existing ${type} namespace (${path}) is not done by mini`);
+    if (path !== undefined && !path.startsWith("/")) {
+      refuse(`linux.namespaces: the path of the ${type} namespace, ${JSON.stringify(path)}, is not absolute`);
     }
   }
-  if (!isNew(spec, "mount")) refuse("a container needs a mount namespace of its own");
-  if (!isNew(spec, "pid")) refuse("a container needs a pid namespace of its own");
-  const mappings = [...spec.linux?.uidMappings ?? [], ...spec.linux?.gidMappings ?? []];
-  if (isNew(spec, "user") !== mappings.length > 0) {
+  if (!hasNamespace(spec, "mount")) refuse("a container needs a mount namespace of its own");
+  const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+  if (
+    isNew(spec, "user") ? !uidMappings.length || !gidMappings.length : !hasNamespace(spec, "user") &&
+      uidMappings.length + gidMappings.length > 0
+  ) {
     refuse("a user namespace needs uidMappings and gidMappings, and they need a user namespace");
   }
 }
@@ -74,6 +77,22 @@ function checkMount({ destination, type }: Mount): void {
   if (path === "/") refuse(`nothing can be mounted on /, which is the container's root itself`);
   if (path === "/proc" ? type === "proc" : !path.startsWith("/proc/") || isProcFile(path)) return;
   refuse(`nothing can be mounted on ${destination}: the container's /proc is what the kernel says`);
+}
+
+/** The ids of a mount's files: those that it names, or those of the container's user namespace. */
+function checkIds(spec: Spec, { destination, type, options = [], uidMappings, gidMappings }: Mount): void {
+  const asked = options.some((option) => option === "idmap" || option === "ridmap");
+  const named = uidMappings !== undefined || gidMappings !== undefined;
+  if (!asked && !named) return;
+  if (type !== "bind" && !options.some((option) => option === "bind" || option === "rbind")) {
+    refuse(`the mount on ${destination} is no bind mount, so its ids cannot be mapped`);
+  }
+  if (named && !(uidMappings?.length && gidMappings?.length)) {
+    refuse(`the mount on ${destination} needs both uidMappings and gidMappings`);
+  }
+  if (!named && !hasNamespace(spec, "user")) {
+    refuse(`the mount on ${destination} asks for idmap without a user namespace whose ids it would get`);
+  }
 }
 
 /** @throws {MiniError} for what no process can have. */
@@ -104,5 +123,22 @@ function checkSysctl(spec: Spec, key: string, value: string): void {
     ? "uts"
     : undefined;
   if (!needs) refuse(`sysctl ${key} belongs to the whole host, not to a container, so it cannot be set for one`);
-  else if (!isNew(spec, needs)) refuse(`sysctl ${key} needs a ${needs} namespace of the container's own`);
+  else if (!isNew(spec, needs) && !joinsAnother(spec, needs)) {
+    refuse(`sysctl ${key} needs a ${needs} namespace of the container's own`);
+  }
 }
+
+/** Whether it joins a namespace that is not the host's. */
+function joinsAnother(spec: Spec, type: NamespaceType): boolean {
+  const path = spec.linux?.namespaces?.find((n) => n.type === type)?.path;
+  if (path === undefined) return false;
+  const own = `/proc/self/ns/${NAMESPACE_FILES[type] ?? type}`;
+  try {
+    return Deno.statSync(path).ino !== Deno.statSync(own).ino;
+  } catch (error) {
+    throw new MiniError(`the ${type} namespace ${path} cannot be looked at: ${(error as Error).message}`);
+  }
+}
+
+/** What /proc/PID/ns calls them, where that differs from the specification. */
+const NAMESPACE_FILES: Partial<Record<NamespaceType, string>> = { network: "net", mount: "mnt" };

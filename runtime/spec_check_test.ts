@@ -26,10 +26,26 @@ Deno.test("namespaces: known, once each, with those that a container needs", () 
   refused((s) => s.linux!.namespaces!.push({ type: "nosuch" as "pid" }), "nosuch");
   refused((s) => s.linux!.namespaces!.push({ type: "pid" }), "twice");
   refused(without("mount"), "mount namespace");
-  refused(without("pid"), "pid namespace");
-  refused((s) => s.linux!.namespaces![0] = { type: "pid", path: "/proc/1/ns/pid" }, "/proc/1/ns/pid");
+  refused((s) => s.linux!.namespaces![0] = { type: "pid", path: "proc/1/ns/pid" }, '"proc/1/ns/pid"', "absolute");
+  accepted((s) => s.linux!.namespaces![0] = { type: "pid", path: "/proc/1/ns/pid" });
+  accepted(without("pid"));
   refused((s) => s.linux!.namespaces!.push({ type: "user" }), "uidMappings");
   refused((s) => s.linux!.uidMappings = [{ containerID: 0, hostID: 0, size: 1 }], "user namespace");
+});
+
+Deno.test("the ids of mounts are those of a user namespace, or whole maps of their own, for bind mounts alone", () => {
+  const mount = (more: Partial<Mount>) => (s: Spec) =>
+    s.mounts = [{ destination: "/x", type: "bind", source: "/y", ...more }];
+  const map = [{ containerID: 0, hostID: 5, size: 1 }];
+  refused(mount({ options: ["idmap"] }), "/x", "without a user namespace");
+  refused(mount({ type: "tmpfs", options: ["ridmap"] }), "no bind mount");
+  refused(mount({ uidMappings: map }), "gidMappings");
+  accepted(mount({ uidMappings: map, gidMappings: map }));
+  accepted((s) => {
+    s.linux!.namespaces!.push({ type: "user" });
+    s.linux!.uidMappings = s.linux!.gidMappings = map;
+    mount({ options: ["idmap"] })(s);
+  });
 });
 
 Deno.test("ids are ids: neither negative, nor fractions, nor the kernel's 'none'", () => {

@@ -1,77 +1,18 @@
-/** Namespaces that `mini run` has no flag for yet, through runtime/ itself: user, time, and joining an existing one. */
+/** Namespaces through runtime/ itself: user, time, and joining existing ones by their paths. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { resolve } from "@std/path";
 import { MiniError } from "../ffi/errors.ts";
 import { close, syscall } from "../ffi/kernel.ts";
-import { readFile } from "../ffi/open.ts";
 import { shellStatus } from "../ffi/exit_status.ts";
 import { readable } from "../ffi/reactor.ts";
-import { start, type StartOptions } from "../runtime/container.ts";
-import type { Namespace, Spec } from "../runtime/spec.ts";
-import { type Context, miniTest } from "./harness.ts";
-
-const STARTER = resolve(import.meta.dirname!, "../build/starter.tar.gz");
-const FIRST_ID = 231072;
-
-/** A root of the test's own, whose files belong to `uid`. */
-async function makeRoot({ folder }: Context, uid = 0): Promise<string> {
-  const root = `${folder}/rootfs`;
-  await Deno.mkdir(root);
-  const run = async (command: string, ...args: string[]) => {
-    const { success, stderr } = await new Deno.Command(command, { args }).output();
-    assert(success, new TextDecoder().decode(stderr));
-  };
-  await run("tar", "-xzf", STARTER, "-C", root);
-  // In a user namespace nobody may go through folders that are root's alone.
-  await Deno.chmod(folder, 0o755);
-  if (uid !== 0) await run("chown", "-Rh", `${uid}:${uid}`, root);
-  return root;
-}
-
-const OPTIONS = ["nosuid", "noexec", "nodev"];
-function makeSpec(script: string, namespaces: readonly Namespace[], linux: Spec["linux"] = {}): Spec {
-  return {
-    ociVersion: "1.2.0",
-    root: { path: "root" },
-    process: { cwd: "/", args: ["sh", "-c", script], env: ["PATH=/bin"], user: { uid: 0, gid: 0 } },
-    mounts: [
-      { destination: "/proc", type: "proc", source: "proc", options: OPTIONS },
-      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] },
-      { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance", "ptmxmode=0666"] },
-    ],
-    linux: { ...linux, namespaces: [{ type: "pid" }, { type: "mount" }, ...namespaces] },
-  };
-}
-
-/** Runs a container to its end; gives its exit status and what it printed. */
-async function run(spec: Spec, directory: string, options: Partial<StartOptions> = {}) {
-  const path = `${directory}.out`;
-  const fd = syscall("openat", -100, path, 0o2 | 0o100 | 0o1000 | 0o2000000, 0o666);
-  try {
-    syscall("fchmod", fd, 0o666);
-    const container = await start(spec, {
-      root: { directory },
-      stdio: [0, fd, fd],
-      ...options,
-    });
-    const status = shellStatus(await container.wait());
-    return { status, output: new TextDecoder().decode(readFile(fd, 1 << 16)) };
-  } finally {
-    close(fd);
-    await Deno.remove(path);
-  }
-}
-
-const ID_MAPS = {
-  uidMappings: [{ containerID: 0, hostID: FIRST_ID, size: 65536 }],
-  gidMappings: [{ containerID: 0, hostID: FIRST_ID, size: 65536 }],
-};
+import { start } from "../runtime/container.ts";
+import { miniTest } from "./harness.ts";
+import { FIRST_ID, ID_MAPS, makeRoot, makeSpec, runSpec } from "./runtime_specs.ts";
 
 miniTest("in a user namespace root is an ordinary user of the host", async (context) => {
   const directory = await makeRoot(context, FIRST_ID);
   const script = "id -u; cat /proc/self/uid_map; touch /made; echo > /dev/null && hostname";
   const spec = { ...makeSpec(script, [{ type: "user" }, { type: "uts" }], ID_MAPS), hostname: "inside" };
-  const { status, output } = await run(spec, directory);
+  const { status, output } = await runSpec(spec, directory);
   const [uid, map, name] = output.trim().split("\n");
   assertEquals([status, uid, name], [0, "0", "inside"]);
   assertMatch(map!, new RegExp(`^ *0 +${FIRST_ID} +65536$`));
@@ -81,7 +22,7 @@ miniTest("in a user namespace root is an ordinary user of the host", async (cont
 miniTest("a container in a user namespace has an init and dies with its signal like any other", async (context) => {
   const directory = await makeRoot(context, FIRST_ID);
   const spec = makeSpec("kill -9 $$", [{ type: "user" }], ID_MAPS);
-  assertEquals((await run(spec, directory, { init: true })).status, 137);
+  assertEquals((await runSpec(spec, directory, { init: true })).status, 137);
 });
 
 miniTest("a container in a user namespace has a terminal of its own", async (context) => {
@@ -117,7 +58,7 @@ miniTest("id maps that the kernel refuses are told, and nothing is left", async 
   const directory = await makeRoot(context);
   const twice = { containerID: 0, hostID: 5, size: 10 };
   const spec = makeSpec("true", [{ type: "user" }], { uidMappings: [twice, twice], gidMappings: [twice] });
-  const error = await assertRejects(() => run(spec, directory), MiniError);
+  const error = await assertRejects(() => runSpec(spec, directory), MiniError);
   assertMatch(error.message, /^cannot write \/proc\/\d+\/uid_map /);
 });
 
@@ -125,7 +66,7 @@ miniTest("a container whose program is missing says so from inside a user namesp
   const directory = await makeRoot(context, FIRST_ID);
   const spec = makeSpec("", [{ type: "user" }], ID_MAPS);
   spec.process.args = ["no-such-program"];
-  const error = await assertRejects(() => run(spec, directory), MiniError);
+  const error = await assertRejects(() => runSpec(spec, directory), MiniError);
   assertEquals([error.exitStatus, error.message.includes("there is no such file")], [127, true]);
 });
 
@@ -133,7 +74,7 @@ miniTest("a time namespace has clocks of its own", async (context) => {
   const directory = await makeRoot(context);
   const script = "cut -d. -f1 /proc/uptime; readlink /proc/self/ns/time";
   const spec = makeSpec(script, [{ type: "time" }], { timeOffsets: { boottime: { secs: 1_000_000 } } });
-  const { status, output } = await run(spec, directory);
+  const { status, output } = await runSpec(spec, directory);
   const [uptime, namespace] = output.trim().split("\n");
   assertEquals(status, 0);
   assert(Number(uptime) >= 1_000_000, output);
@@ -143,18 +84,126 @@ miniTest("a time namespace has clocks of its own", async (context) => {
 miniTest("an existing network namespace is joined by its path", async (context) => {
   const directory = await makeRoot(context);
   const path = `/proc/${Deno.pid}/ns/net`;
-  const { status, output } = await run(
+  const { status, output } = await runSpec(
     makeSpec("readlink /proc/self/ns/net", [{ type: "network", path }]),
     directory,
   );
   assertEquals([status, output.trim()], [0, await Deno.readLink(path)]);
 });
 
-miniTest("namespaces that cannot be joined here are refused by name", async (context) => {
+/** A process in new namespaces of those kinds; with a user namespace they belong to that. */
+async function others(...flags: string[]): Promise<AsyncDisposable & { pid: number }> {
+  const child = new Deno.Command("unshare", {
+    args: [...flags, "--fork", "sh", "-c", "echo; exec sleep 100"],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  const pid = Number(Deno.readTextFileSync(`/proc/${child.pid}/task/${child.pid}/children`).trim());
+  return {
+    pid,
+    [Symbol.asyncDispose]: async () => {
+      Deno.kill(pid, "SIGKILL");
+      await reader.cancel();
+      await child.status;
+    },
+  };
+}
+
+const FILES = { pid: "pid", ipc: "ipc", uts: "uts", network: "net", cgroup: "cgroup", time: "time" } as const;
+
+miniTest("every kind of namespace is joined by its path", async (context) => {
   const directory = await makeRoot(context);
-  for (const type of ["user", "time"] as const) {
-    const spec = makeSpec("true", [{ type, path: `/proc/self/ns/${type}` }]);
-    const error = await assertRejects(() => run(spec, directory), MiniError);
-    assertMatch(error.message, new RegExp(`joining an existing ${type} namespace`));
+  await using other = await others("--pid", "--ipc", "--uts", "--net", "--cgroup", "--time");
+  const types = Object.keys(FILES) as (keyof typeof FILES)[];
+  const joined = types.map((type) => ({ type, path: `/proc/${other.pid}/ns/${FILES[type]}` }));
+  const spec = makeSpec(
+    `for n in ${Object.values(FILES).join(" ")} mnt; do readlink /proc/self/ns/$n; done; ls -d /proc/[0-9]* | wc -l`,
+    joined,
+  );
+  spec.linux!.namespaces = [{ type: "mount" }, ...joined];
+  const { status, output } = await runSpec(spec, directory);
+  const lines = output.trim().split("\n");
+  assertEquals(status, 0, output);
+  assertEquals(lines.slice(0, 6), joined.map(({ path }) => Deno.readLinkSync(path)));
+  assert(lines[6] !== Deno.readLinkSync(`/proc/${other.pid}/ns/mnt`));
+  assert(lines[6] !== Deno.readLinkSync("/proc/self/ns/mnt"));
+  assert(Number(lines[7]) >= 3, "the other's processes are there");
+  // One alone, so that each is joined without the help of another.
+  for (const one of joined) {
+    const alone = makeSpec(`readlink /proc/self/ns/${FILES[one.type]}`, []);
+    alone.linux!.namespaces = [{ type: "mount" }, ...one.type === "pid" ? [] : [{ type: "pid" } as const], one];
+    for (const init of [false, true]) {
+      const { status, output } = await runSpec(alone, directory, { init });
+      assertEquals([status, output.trim()], [0, Deno.readLinkSync(one.path)], one.type);
+    }
+  }
+});
+
+miniTest("a user namespace is joined with what belongs to it, and with what is the host's", async (context) => {
+  const directory = await makeRoot(context);
+  await using other = await others("--user", "--map-root-user", "--pid", "--net", "--uts");
+  const at = (file: string) => `/proc/${other.pid}/ns/${file}`;
+  const script = "id -u; for n in user pid net uts; do readlink /proc/self/ns/$n; done";
+  const spec = makeSpec(script, []);
+  spec.process.user.additionalGids = [];
+  for (
+    const [net, uts] of [[at("net"), at("uts")], [`/proc/${Deno.pid}/ns/net`, `/proc/${Deno.pid}/ns/uts`]] as const
+  ) {
+    spec.linux!.namespaces = [
+      { type: "mount" },
+      { type: "network", path: net },
+      { type: "pid", path: at("pid") },
+      { type: "uts", path: uts },
+      { type: "user", path: at("user") },
+    ];
+    // A namespace where setgroups is denied has no groups to give.
+    const { output } = await runSpec(spec, directory).catch((error) => ({ output: String(error.message) }));
+    assertMatch(output, /setgroups/);
+  }
+});
+
+miniTest("a user namespace of several ids is joined", async (context) => {
+  const directory = await makeRoot(context, FIRST_ID);
+  await using other = await others("--user", "--pid", "--net");
+  for (const file of ["uid_map", "gid_map"]) {
+    Deno.writeTextFileSync(`/proc/${other.pid}/${file}`, `0 ${FIRST_ID} 65536`, { create: false });
+  }
+  const at = (file: string) => `/proc/${other.pid}/ns/${file}`;
+  const spec = makeSpec("id -u; cat /proc/self/uid_map; readlink /proc/self/ns/net; touch /made", []);
+  for (const net of [at("net"), `/proc/${Deno.pid}/ns/net`]) {
+    spec.linux!.namespaces = [
+      { type: "mount" },
+      { type: "network", path: net },
+      { type: "pid", path: at("pid") },
+      { type: "user", path: at("user") },
+    ];
+    const { status, output } = await runSpec(spec, directory);
+    const [uid, ids, joined] = output.trim().split("\n");
+    assertEquals([status, uid, joined], [0, "0", Deno.readLinkSync(net)], output);
+    assertMatch(ids!, new RegExp(`^ *0 +${FIRST_ID} +65536$`));
+    assertEquals(Deno.statSync(`${directory}/made`).uid, FIRST_ID);
+    Deno.removeSync(`${directory}/made`);
+  }
+});
+
+miniTest("a mount namespace is joined, but never the host's", async (context) => {
+  const directory = await makeRoot(context);
+  await using other = await others("--mount");
+  const path = `/proc/${other.pid}/ns/mnt`, link = Deno.readLinkSync(path);
+  const spec = makeSpec("readlink /proc/self/ns/mnt; ls /proc/self >/dev/null && echo mounted", []);
+  spec.linux!.namespaces = [{ type: "pid" }, { type: "mount", path: "/proc/self/ns/mnt" }];
+  const error = await assertRejects(() => runSpec(spec, directory), MiniError);
+  assertMatch(error.message, /the host's own/);
+  spec.linux!.namespaces = [{ type: "pid" }, { type: "mount", path }];
+  assertEquals(await runSpec(spec, directory), { status: 0, output: `${link}\nmounted\n` });
+});
+
+miniTest("what is no namespace, or one of another kind, is told", async (context) => {
+  const directory = await makeRoot(context);
+  for (const [path, word] of [["/nosuch", "/nosuch"], ["/proc/self/ns/net", "uts"], ["/etc/passwd", "uts"]] as const) {
+    const error = await assertRejects(() => runSpec(makeSpec("true", [{ type: "uts", path }]), directory));
+    assertMatch((error as Error).message, new RegExp(word));
   }
 });
