@@ -27,6 +27,7 @@ export const RESOLVE_IN_ROOT = 0x10;
 export const F_SETFD = 2;
 export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
+export const F_SETPIPE_SZ = 1031;
 export const F_ADD_SEALS = 1033;
 export const F_SEAL_ALL = 0x1 | 0x2 | 0x4 | 0x8; // SEAL SHRINK GROW WRITE
 export const MFD_CLOEXEC = 1;
@@ -149,5 +150,12 @@ export const EPOLLOUT = 0x004;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const EFD_NONBLOCK = O_NONBLOCK;
 
-// splice(2)
+// splice(2), ioctl_pipe(2), inotify(7), statfs(2)
 export const SPLICE_F_NONBLOCK = 2;
+export const FIONREAD = 0x541b;
+export const IN_MODIFY = 0x2;
+export const IN_ATTRIB = 0x4;
+export const IN_CREATE = 0x100;
+export const IN_DELETE_SELF = 0x400;
+export const IN_MOVE_SELF = 0x800;
+export const OVERLAYFS_SUPER_MAGIC = 0x794c7630;

@@ -1,0 +1,102 @@
+/** The files of a log: `N.data` holds what was printed, `N.index` what is known of it (record.ts); the highest N is written. */
+import { Errno, SyscallError } from "../../ffi/errors.ts";
+import { AT_EMPTY_PATH, O_RDONLY } from "../../ffi/constants.ts";
+import { syscall, trySyscall } from "../../ffi/kernel.ts";
+import { open } from "../../ffi/open.ts";
+import { decodeRecord, isStream, Kind, openFlag, type Record, RECORD_BYTES, type Stream } from "./record.ts";
+
+export const dataPath = (folder: string, number: number) => `${folder}/${number}.data`;
+export const indexPath = (folder: string, number: number) => `${folder}/${number}.index`;
+
+/** The numbers of a log's files, the oldest first; none if the folder is not there. */
+export function fileNumbers(folder: string): number[] {
+  try {
+    return Array.from(Deno.readDirSync(folder), ({ name }) => /^([1-9]\d{0,14})\.data$/.exec(name)?.[1])
+      .filter((number) => number !== undefined).map(Number).sort((a, b) => a - b);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Opens a file for reading; undefined if it is gone. @throws {SyscallError} on any other failure. */
+export function tryOpen(path: string): number | undefined {
+  try {
+    return open(path, O_RDONLY);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return undefined;
+    throw error;
+  }
+}
+
+/** The size of an open file in bytes. */
+export const fileSize = (fd: number) => syscall("lseek", fd, 0, 2 /* SEEK_END */);
+
+/** Reads into a buffer from an offset on, as much as there is. @returns the bytes read. @throws {SyscallError} */
+export function readAt(fd: number, buffer: Uint8Array, offset: number): number {
+  let done = 0;
+  while (done < buffer.length) {
+    const count = syscall("pread64", fd, buffer.subarray(done), buffer.length - done, offset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+/** The valid records of an index, in order; reading ends at the first that is none, or that goes back. */
+export function readRecords(indexFd: number): Record[] {
+  const bytes = new Uint8Array(fileSize(indexFd));
+  const length = readAt(indexFd, bytes, 0);
+  const records: Record[] = [];
+  for (let at = 0; at + RECORD_BYTES <= length; at += RECORD_BYTES) {
+    const record = decodeRecord(bytes, at);
+    if (!record || record.offset < (records.at(-1)?.offset ?? 0)) break;
+    records.push(record);
+  }
+  return records;
+}
+
+/**
+ * Whether a line of a stream is not at its end at an offset of a data file.
+ *
+ * @param records of the file, all of them.
+ */
+export function isLineOpen(dataFd: number, records: readonly Record[], stream: Stream, offset: number): boolean {
+  let end = offset;
+  for (let i = records.length - 1; i >= 0; i--) {
+    const { kind, offset } = records[i]!;
+    if (offset >= end) continue; // nothing of it, or what comes after
+    if ((isStream(kind) ? kind : 1) === stream) return byteAt(dataFd, end - 1) !== 0x0a;
+    end = offset;
+  }
+  const header = records[0];
+  if (header?.kind === Kind.Header) return (header.flags & openFlag(stream)) !== 0;
+  // A damaged index: bytes that no record is about are taken for standard output.
+  return end > 0 && stream === 1 && byteAt(dataFd, end - 1) !== 0x0a;
+}
+
+function byteAt(fd: number, offset: number): number | undefined {
+  const byte = new Uint8Array(1);
+  return readAt(fd, byte, offset) === 1 ? byte[0] : undefined;
+}
+
+const clock = new BigInt64Array(2);
+/** The wall clock, in nanoseconds since 1970. */
+export function wallClock(): bigint {
+  trySyscall("clock_gettime", 0, clock);
+  return clock[0]! * 1_000_000_000n + clock[1]!;
+}
+
+/** When a file's content was changed last, in nanoseconds since 1970. @throws {SyscallError} */
+export function changeTime(fd: number): bigint {
+  const info = new Uint8Array(256), view = new DataView(info.buffer);
+  syscall("statx", fd, "", AT_EMPTY_PATH, 0x40, /* STATX_MTIME */ info);
+  return view.getBigInt64(112, true) * 1_000_000_000n + BigInt(view.getUint32(120, true));
+}
+
+/** Whether an open file has no name any more. @throws {SyscallError} */
+export function isUnlinked(fd: number): boolean {
+  const info = new Uint8Array(256);
+  syscall("statx", fd, "", AT_EMPTY_PATH, 0x4, /* STATX_NLINK */ info);
+  return new DataView(info.buffer).getUint32(16, true) === 0;
+}
