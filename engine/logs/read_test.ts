@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileNumbers } from "./files.ts";
 import { Fifo, told, withFolder } from "./log_fixture.ts";
-import { type LogLimits } from "./options.ts";
+import type { LogLimits } from "./options.ts";
 import { readLog } from "./read.ts";
 import { endOf } from "./reader.ts";
 import type { Stream } from "./record.ts";
