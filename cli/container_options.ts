@@ -19,6 +19,7 @@ import { checkHostname, checkName } from "../engine/names.ts";
 import { readRestart } from "../engine/restart.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
 import { readSeccomp } from "../engine/seccomp.ts";
+import type { Globals } from "./command.ts";
 import type { FlagValues } from "./flag_values.ts";
 
 /**
@@ -26,10 +27,10 @@ import type { FlagValues } from "./flag_values.ts";
  *
  * @throws {MiniError} when it is not there.
  */
-export async function findSource(flags: FlagValues, args: readonly string[], root: string): Promise<Source> {
+export async function findSource(flags: FlagValues, args: readonly string[], globals: Globals): Promise<Source> {
   const folder = flags.string("rootfs");
   if (folder === undefined) {
-    return await findImage(root, args[0]!, {
+    return await findImage(globals, args[0]!, {
       pull: flags.string("pull") as PullPolicy,
       platform: flags.string("platform"),
       quiet: flags.boolean("quiet"),

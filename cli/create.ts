@@ -11,7 +11,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo");
   const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
   try {
-    const source = await findSource(flags, args, globals.root);
+    const source = await findSource(flags, args, globals);
     const containers = new Containers(globals.root, globals.state);
     const { record, lock } = make(containers, source, options);
     containers.settle(record.id, lock);

@@ -6,5 +6,6 @@ import { forEachNamed } from "./each.ts";
 
 export default async function ({ command, args, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state);
-  return await forEachNamed(args, async (name) => pause(await containers.get(name), command.name === "pause"));
+  const on = command.name === "pause";
+  return await forEachNamed(args, async (name) => pause(containers, await containers.get(name), on));
 }

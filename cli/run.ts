@@ -17,7 +17,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   if (options.restart.name !== "no" && !background) {
     throw new MiniError("--restart is for containers in the background, where nobody would see them end: add -d");
   }
-  const source = await findSource(flags, args, globals.root).catch((error) => {
+  const source = await findSource(flags, args, globals).catch((error) => {
     throw explainHost(error, globals);
   });
   const containers = new Containers(globals.root, globals.state);

@@ -4,6 +4,7 @@ import { MiniError } from "../ffi/errors.ts";
 import { readShimStatus } from "../ffi/shim.ts";
 import { type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
 import type { Containers } from "./containers.ts";
+import { emitContainer, emitDie } from "./events.ts";
 import { endProcess } from "./process.ts";
 import { cgroupPath, type ContainerEnd, type ContainerRecord } from "./record.ts";
 
@@ -29,23 +30,22 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
     if (error instanceof MiniError) return containers.dropState(id);
     throw error;
   }
-  const end = howItEnded(containers, id);
+  const end = howItEnded(containers, id) ??
+    { exitCode: 137, finishedAt: new Date().toISOString(), error: "mini was killed while it ran" };
+  if (record && running?.pid && !record.end) {
+    const { startedAt = end.finishedAt } = record;
+    emitDie(containers.state, record, end, (Date.parse(end.finishedAt) - Date.parse(startedAt)) / 1000);
+  }
   if (record && !record.autoRemove && record.startedAt) {
     // Its owner has come that far, and no further.
-    if (record.end) return containers.dropState(id);
-    containers.ended(
-      id,
-      end ?? {
-        exitCode: 137,
-        finishedAt: new Date().toISOString(),
-        error: "mini was killed while it ran",
-      },
-    );
+    if (record.end) containers.dropState(id);
+    else containers.ended(id, end);
     return;
   }
   // It is there to be started by the next, unless the one that was to start it is the one that made it.
   if (record && !record.autoRemove && !running?.fresh) return containers.dropState(id);
   containers.forget(id, record?.name);
+  if (record) emitContainer(containers.state, record, "destroy");
   if (!record) containers.dropNamesOf(id);
 }
 

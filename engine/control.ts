@@ -5,6 +5,7 @@ import { freeze, killCgroup } from "../runtime/cgroup.ts";
 import { signalName, signalNumber } from "../runtime/signals.ts";
 import { clearUpOnce } from "./clear.ts";
 import { Busy, type Containers, type Found } from "./containers.ts";
+import { emitContainer } from "./events.ts";
 import { hasEnded, KILL_MILLISECONDS, openProcess } from "./process.ts";
 
 /** How long the command that runs a container may take to write down its end, before others go on without it. */
@@ -31,6 +32,7 @@ export function kill(containers: Containers, found: Found, signal: string): void
   try {
     const result = trySyscall("pidfd_send_signal", fd, number, null, 0);
     if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result, signalName(number));
+    emitContainer(containers.state, found.record, "kill", { signal: String(number) });
   } finally {
     close(fd);
   }
@@ -44,23 +46,24 @@ export function kill(containers: Containers, found: Found, signal: string): void
  */
 export async function stop(containers: Containers, found: Found, seconds: number, signal?: string): Promise<void> {
   wantedStopped(containers, found);
-  await end(found, seconds, signal);
+  await end(containers, found, seconds, signal);
   const lock = await takeFromOwner(found, (id) => containers.take(id));
-  if (lock?.fd === undefined) return;
   try {
     // Its shim has gone, and nobody else has seen it yet.
-    await clearUpOnce(containers, found.record.id);
+    if (lock?.fd !== undefined) await clearUpOnce(containers, found.record.id);
   } finally {
-    close(lock.fd);
+    if (lock?.fd !== undefined) close(lock.fd);
   }
+  if (found.running) emitContainer(containers.state, found.record, "stop");
 }
 
-async function end(found: Found, seconds: number, signal?: string): Promise<void> {
+async function end(containers: Containers, found: Found, seconds: number, signal?: string): Promise<void> {
   const fd = pidfdOf(found);
   if (fd === undefined) return;
   try {
     const number = signalNumber(signal ?? found.record.config.stopSignal);
     trySyscall("pidfd_send_signal", fd, number, null, 0);
+    emitContainer(containers.state, found.record, "kill", { signal: String(number) });
     // One that is paused gets the signal when it goes on.
     if (found.running?.cgroup) freeze(found.running.cgroup, false);
     if (seconds > 0 && await hasEnded(fd, seconds * 1000)) return;
@@ -110,7 +113,7 @@ export async function removeContainer(containers: Containers, found: Found, forc
       throw new MiniError(`container ${name} runs: stop it with 'mini stop ${name}', or remove it with 'mini rm -f'`);
     }
     wantedStopped(containers, found);
-    await end(found, 0, "SIGKILL");
+    await end(containers, found, 0, "SIGKILL");
   }
   const lock = await takeFromOwner(found, (id) => takeWhole(containers, id));
   if (!lock) {
@@ -123,7 +126,10 @@ export async function removeContainer(containers: Containers, found: Found, forc
   }
   try {
     await clearUpOnce(containers, id);
-    containers.forget(id, containers.record(id)?.name ?? name);
+    const record = containers.record(id);
+    containers.forget(id, record?.name ?? name);
+    // Otherwise its owner has removed it, and told so.
+    if (record) emitContainer(containers.state, record, "destroy");
   } finally {
     if (lock.fd !== undefined) close(lock.fd);
   }
@@ -134,7 +140,7 @@ export async function removeContainer(containers: Containers, found: Found, forc
  *
  * @throws {MiniError} when it does not run, is as wanted already, or has no cgroup.
  */
-export function pause(found: Found, on: boolean): void {
+export function pause(containers: Containers, found: Found, on: boolean): void {
   const { record: { name }, running, status } = found;
   if (!running) throw new MiniError(`container ${name} does not run, so it cannot be ${on ? "paused" : "continued"}`);
   if (!running.cgroup) {
@@ -142,4 +148,5 @@ export function pause(found: Found, on: boolean): void {
   }
   if (on === (status === "paused")) throw new MiniError(`container ${name} is ${on ? "paused already" : "not paused"}`);
   freeze(running.cgroup, on);
+  emitContainer(containers.state, found.record, on ? "pause" : "unpause");
 }

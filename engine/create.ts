@@ -6,6 +6,7 @@ import { signalNumber } from "../runtime/signals.ts";
 import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
 import { type Containers, writeFile } from "./containers.ts";
 import { etcMounts } from "./etc.ts";
+import { emitContainer } from "./events.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
 import {
@@ -122,6 +123,7 @@ export function create(containers: Containers, source: Source, options: CreateOp
     writeFile(`${folder}/config.json`, JSON.stringify(spec));
     containers.write(record);
     source.release?.();
+    emitContainer(containers.state, record, "create");
     return { record, spec, layers: source.layers, lock };
   } catch (error) {
     containers.forget(id, name);

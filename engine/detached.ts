@@ -11,6 +11,7 @@ import { OWN_CGROUP } from "./cgroups.ts";
 import { STATUS_FILE } from "./clear.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
+import { emitContainer, emitDie } from "./events.ts";
 import { startTicks } from "./process.ts";
 import { begun } from "./run.ts";
 import { type Note, surround, type Surroundings } from "./start.ts";
@@ -116,6 +117,7 @@ export async function startInBackground(
       if (restart) restart(record);
       else delete record.restartCount;
     });
+    emitContainer(containers.state, made.record, "start");
     streams.close();
     if (own) close(own.fd);
     around.letGo();
@@ -123,9 +125,12 @@ export async function startInBackground(
   } catch (error) {
     await release();
     if (!(error instanceof MiniError)) throw error;
+    emitDie(containers.state, made.record, { exitCode: error.exitStatus ?? 125 }, 0);
     // As in Docker, what could not be started is kept unless it was to be removed at its end anyway.
-    if (autoRemove) containers.forget(id, name);
-    else {
+    if (autoRemove) {
+      containers.forget(id, name);
+      emitContainer(containers.state, made.record, "destroy");
+    } else {
       containers.ended(id, {
         exitCode: error.exitStatus ?? 125,
         error: error.message,

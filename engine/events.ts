@@ -111,6 +111,12 @@ export function emitContainer(
   emit(state, { type: "container", action, id, attributes: { ...config.labels, image, name, ...more } });
 }
 
+/** Tells that a container has come to its end, `seconds` after its start. */
+export function emitDie(state: string, subject: Subject, { exitCode }: { exitCode: number }, seconds: number): void {
+  const execDuration = String(Math.max(0, Math.floor(seconds)));
+  emitContainer(state, subject, "die", { execDuration, exitCode: String(exitCode) });
+}
+
 /** Appends a line. @throws {SyscallError} when it cannot be written. */
 export function append(state: string, line: string, limit: number): void {
   const bytes = encoder.encode(line);

@@ -9,7 +9,9 @@ import type { Process, Spec } from "../runtime/spec.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
 import type { Containers, Found } from "./containers.ts";
 import { pidfdOf } from "./control.ts";
+import { emitContainer } from "./events.ts";
 import { startInForeground } from "./foreground.ts";
+import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
 import { Signals } from "./signals.ts";
 import { readUserFiles, resolveUser } from "./users.ts";
@@ -97,8 +99,16 @@ export async function exec(
   request: ExecRequest & { readonly interactive: boolean; readonly detached: boolean },
 ): Promise<number> {
   const { target, process, close: done } = prepareExec(containers, found, request);
+  const told = { execID: randomId() }, command = request.args.join(" ");
+  const tell = (action: string, more = {}) =>
+    emitContainer(containers.state, found.record, action, { ...told, ...more });
   try {
-    if (request.detached) return await execDetached(target, process);
+    tell(`exec_create: ${command}`);
+    if (request.detached) {
+      const status = await execDetached(target, process);
+      tell(`exec_start: ${command}`);
+      return status;
+    }
     using signals = new Signals();
     const options = {
       terminal: request.tty,
@@ -107,7 +117,9 @@ export async function exec(
       unkillable: false,
     };
     const foreground = await startInForeground(options, (streams) => startExec(target, process, streams));
+    tell(`exec_start: ${command}`);
     const { status, lost } = await foreground.finish(signals);
+    tell("exec_die", { exitCode: String(shellStatus(status)) });
     if (lost) throw lost;
     return shellStatus(status);
   } finally {

@@ -1,6 +1,8 @@
 /** From what people call an image to what is run: looked up, pulled if it is missing, held until the container counts on it. */
 import { MiniError } from "../ffi/errors.ts";
+import { familiarName, familiarReference, parseReference, withDefaultTag } from "../images/reference.ts";
 import { Store } from "../images/store.ts";
+import { emitImage } from "./events.ts";
 import type { Source } from "./create.ts";
 
 /** When to ask the registry. */
@@ -14,17 +16,32 @@ export interface FindOptions {
   readonly quiet: boolean;
 }
 
+/** Where images are, and where it is told that one was pulled. */
+export interface Folders {
+  readonly root: string;
+  readonly state: string;
+}
+
 /**
  * The image of that name or id.
  *
  * @returns what to run; `release` is to be called once a container's record keeps the layers alive.
  * @throws {MiniError} when it is not here and cannot be pulled.
  */
-export async function findImage(root: string, name: string, options: FindOptions): Promise<Source> {
+export async function findImage(
+  { root, state }: Folders,
+  name: string,
+  options: FindOptions,
+): Promise<Source> {
   const store = new Store(root);
+  const pull = async () => {
+    await pullInto(store, name, options);
+    const reference = withDefaultTag(parseReference(name));
+    emitImage(state, "pull", familiarReference(reference), familiarName(reference));
+  };
   if (isStarter(name)) await (await import("../images/starter.ts")).ensureStarter(store);
-  else if (options.pull === "always" || store.images.resolve(name) === undefined) await pullInto(store, name, options);
-  else if (options.platform !== undefined) await checkPlatform(store, name, options);
+  else if (options.pull === "always" || store.images.resolve(name) === undefined) await pull();
+  else if (options.platform !== undefined) await checkPlatform(store, name, options, pull);
   const lock = store.lock("shared");
   try {
     const image = store.image(name);
@@ -62,8 +79,13 @@ async function pullInto(store: Store, name: string, { pull, platform, quiet }: F
 }
 
 /** An image that is here for another platform than the one asked for is fetched again. */
-async function checkPlatform(store: Store, name: string, options: FindOptions): Promise<void> {
+async function checkPlatform(
+  store: Store,
+  name: string,
+  options: FindOptions,
+  pull: () => Promise<void>,
+): Promise<void> {
   const { parsePlatform, platformMatches } = await import("../images/platform.ts");
   const { config } = store.image(name);
-  if (!platformMatches(config, parsePlatform(options.platform!))) await pullInto(store, name, options);
+  if (!platformMatches(config, parsePlatform(options.platform!))) await pull();
 }

@@ -4,6 +4,7 @@ import { Store } from "../images/store.ts";
 import type { Containers, Found } from "./containers.ts";
 import { stop } from "./control.ts";
 import { startInBackground } from "./detached.ts";
+import { emitContainer } from "./events.ts";
 import { explainHost } from "./host_error.ts";
 import { wakeMonitor } from "./monitor/wake.ts";
 import { runMade } from "./run.ts";
@@ -62,4 +63,5 @@ export async function restartContainer(
   const now = await containers.find(found.record.id);
   if (!now) throw new MiniError(`container ${found.record.name} was removed when it ended (--rm)`);
   await startContainer(containers, now, note);
+  emitContainer(containers.state, now.record, "restart");
 }

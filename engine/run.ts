@@ -5,6 +5,7 @@ import { shellStatus } from "../ffi/exit_status.ts";
 import { start } from "../runtime/container.ts";
 import type { Containers } from "./containers.ts";
 import { create, type CreateOptions, type Made, type Source } from "./create.ts";
+import { emitContainer, emitDie } from "./events.ts";
 import { startInForeground } from "./foreground.ts";
 import { explainHost } from "./host_error.ts";
 import { Signals } from "./signals.ts";
@@ -73,6 +74,7 @@ export async function runMade(
         return 128 + interruptedBy;
       }
       if (!autoRemove) containers.change(id, (record) => begun(record, startedAt));
+      emitContainer(containers.state, made.record, "start");
       const ended = await foreground.finish(signals);
       status = shellStatus(ended.status);
       failure = ended.lost;
@@ -89,6 +91,7 @@ export async function runMade(
       end = { exitCode: status, error: error.message };
     }
     keep = !autoRemove;
+    emitDie(containers.state, made.record, end, (Date.now() - Date.parse(startedAt)) / 1000);
     await around.release();
     around = undefined;
     if (keep) containers.ended(id, { ...end, finishedAt: new Date().toISOString() });
@@ -96,8 +99,10 @@ export async function runMade(
     return status;
   } finally {
     await around?.release();
-    if (!keep) containers.forget(id, name);
-    else containers.dropState(id);
+    if (!keep) {
+      containers.forget(id, name);
+      emitContainer(containers.state, made.record, "destroy");
+    } else containers.dropState(id);
     close(lock);
   }
 }

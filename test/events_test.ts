@@ -61,3 +61,53 @@ miniTest(
     assertEquals((await listening.output).status, 130);
   },
 );
+
+miniTest("events tells the life of a container, in the foreground and in the background", async ({ mini }) => {
+  const actions = async (name: string, format = "{{.Action}}") => {
+    const list = ["events", "--since", "1h", "--until", "0s", "-f", `container=${name}`, "--format", format];
+    return (await mini(list)).stdout.trim().split("\n");
+  };
+  await mini(["run", "--rm", "--name", "gone", "-l", "tier=front", "starter", "sh", "-c", "exit 3"]);
+  assertEquals(await actions("gone"), ["create", "start", "die", "destroy"]);
+  const one =
+    "{{.Type}} {{.From}} {{.Actor.Attributes.exitCode}} {{.Actor.Attributes.tier}} {{.Actor.Attributes.image}}";
+  assertEquals((await actions("gone", one))[2], "container starter 3 front starter");
+  await mini(["run", "--name", "kept", "starter", "nothing-like-that"]);
+  assertEquals(await actions("kept", "{{.Action}} {{.Actor.Attributes.exitCode}}"), [
+    "create <no value>",
+    "start <no value>",
+    "die 127",
+  ]);
+  await mini(["rm", "kept"]);
+
+  await mini(["run", "-d", "--name", "back", "starter", "sleep", "1000"]);
+  await mini(["exec", "back", "true"]);
+  await mini(["kill", "-s", "CONT", "back"]);
+  await mini(["stop", "-t", "0", "back"]);
+  await mini(["start", "back"]);
+  await mini(["rm", "-f", "back"]);
+  assertEquals(await actions("back"), [
+    "create",
+    "start",
+    "exec_create: true",
+    "exec_start: true",
+    "exec_die",
+    "kill",
+    "kill",
+    "die",
+    "stop",
+    "start",
+    "kill",
+    "die",
+    "destroy",
+  ]);
+  const signals = "{{.Action}} {{.Actor.Attributes.signal}} {{.Actor.Attributes.exitCode}}";
+  const ends = (await actions("back", signals)).filter((line) => /^(kill|die)/.test(line));
+  assertEquals(ends, [
+    "kill 18 <no value>",
+    "kill 15 <no value>",
+    "die <no value> 137",
+    "kill 9 <no value>",
+    "die <no value> 137",
+  ]);
+});
