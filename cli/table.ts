@@ -10,7 +10,15 @@ import { events, inspect, ps } from "./rows/look.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { run } from "./rows/run.ts";
-import { systemCheck, systemDf, systemPrune } from "./rows/system.ts";
+import {
+  systemCheck,
+  systemDf,
+  systemInstall,
+  systemPrune,
+  systemStart,
+  systemStop,
+  systemUninstall,
+} from "./rows/system.ts";
 
 /** The headings of `mini --help`, in this order. */
 export const groups: readonly string[] = [
@@ -59,6 +67,10 @@ export const commands: readonly Command[] = [
   { ...systemCheck, load: () => import("./system_check.ts") },
   { ...systemDf, load: () => import("./system_df.ts") },
   { ...systemPrune, load: () => import("./system_prune.ts") },
+  { ...systemInstall, load: () => import("./system_service.ts") },
+  { ...systemUninstall, load: () => import("./system_service.ts") },
+  { ...systemStart, load: () => import("./system_service.ts") },
+  { ...systemStop, load: () => import("./system_service.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },

@@ -375,9 +375,12 @@ export class Containers {
     const record = this.record(id);
     if (!record) return undefined;
     const running = this.running(id);
-    // Between its end and the moment when that is written down, it does not run any more.
-    if (running && running.status === "running" && isAlive(running)) {
-      return { record, running, status: running.cgroup && isFrozen(running.cgroup) ? "paused" : "running" };
+    if (running && running.status === "running") {
+      if (isAlive(running)) {
+        return { record, running, status: running.cgroup && isFrozen(running.cgroup) ? "paused" : "running" };
+      }
+      // Somebody is just writing down how it ended. Where its owner is a command, that may take its time.
+      if (running.shim && !record.end) return { record, running, status: "running" };
     }
     if (restartIsDue(record)) return { record, status: "restarting" };
     return { record, status: record.end || record.startedAt ? "exited" : "created" };

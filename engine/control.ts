@@ -6,6 +6,7 @@ import { signalName, signalNumber } from "../runtime/signals.ts";
 import { clearUpOnce } from "./clear.ts";
 import { Busy, type Containers, type Found } from "./containers.ts";
 import { emitContainer } from "./events.ts";
+import type { ContainerRecord } from "./record.ts";
 import { hasEnded, KILL_MILLISECONDS, openProcess } from "./process.ts";
 
 /** How long the command that runs a container may take to write down its end, before others go on without it. */
@@ -14,8 +15,8 @@ const OWNER_MILLISECONDS = 5000;
 const SIGKILL = 9;
 
 /** No restart policy starts it again from now on. */
-function wantedStopped(containers: Containers, { record }: Found): void {
-  if (record.restart.name !== "no") containers.change(record.id, (now) => now.stopped = true);
+function wantedStopped(containers: Containers, { record }: Found, how: ContainerRecord["stopped"] = "by hand"): void {
+  if (record.restart.name !== "no") containers.change(record.id, (now) => now.stopped = how!);
 }
 
 /** A descriptor of a container's PID 1, the caller's to close; undefined if it has ended. */
@@ -44,8 +45,14 @@ export function kill(containers: Containers, found: Found, signal: string): void
  *
  * @throws {MiniError} when not even SIGKILL ends it.
  */
-export async function stop(containers: Containers, found: Found, seconds: number, signal?: string): Promise<void> {
-  wantedStopped(containers, found);
+export async function stop(
+  containers: Containers,
+  found: Found,
+  seconds: number,
+  signal?: string,
+  how?: ContainerRecord["stopped"],
+): Promise<void> {
+  wantedStopped(containers, found, how);
   await end(containers, found, seconds, signal);
   const lock = await takeFromOwner(found, (id) => containers.take(id));
   try {

@@ -33,7 +33,7 @@ export function inspection(containers: Containers, { record, status, running }: 
     HostnamePath: etc("hostname"),
     HostsPath: etc("hosts"),
     Name: `/${record.name}`,
-    RestartCount: 0,
+    RestartCount: record.restartCount ?? 0,
     Driver: "overlay",
     HostConfig: {
       AutoRemove: record.autoRemove,

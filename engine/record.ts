@@ -71,8 +71,8 @@ export interface ContainerRecord {
   restart: RestartPolicy;
   /** How often in a row it was started again by its restart policy, and when that was last; RFC 3339. */
   restartCount?: number;
-  /** Somebody has stopped it, so that no policy but `always` after a reboot starts it again. */
-  stopped?: boolean;
+  /** It was stopped, so that its policy does not start it again before the next start of the machine. */
+  stopped?: "by hand" | "with the machine";
   log: LogOptions;
   config: ContainerConfig;
   end?: ContainerEnd;

@@ -1,6 +1,6 @@
 /** The commands about what `mini` keeps on this machine, without their implementations. */
 
-import type { CommandRow } from "../command.ts";
+import type { CommandRow, Flag } from "../command.ts";
 import { doNotAsk, filterBy, listFormat } from "../common_flags.ts";
 
 /** `mini system check`. */
@@ -42,4 +42,62 @@ export const systemPrune: CommandRow = {
     doNotAsk,
   ],
   positionals: { min: 0, max: 0 },
+};
+
+const SERVICE_FLAGS: readonly Flag[] = [
+  { name: "init", kind: "choice", values: ["systemd", "openrc"], description: "Who starts services; found by itself" },
+  { name: "destdir", kind: "string", complete: "directory", description: "Write below this folder, for packages" },
+];
+
+/** `mini system install`. */
+export const systemInstall: CommandRow = {
+  name: "system install",
+  group: "About mini",
+  summary: "Have containers come back with the machine, by systemd or OpenRC",
+  usage: "[OPTIONS]",
+  flags: SERVICE_FLAGS,
+  positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini system install", comment: "From now on --restart always outlives a reboot" }],
+};
+
+/** `mini system uninstall`. */
+export const systemUninstall: CommandRow = {
+  name: "system uninstall",
+  group: "About mini",
+  summary: "Take away what 'system install' has written",
+  usage: "[OPTIONS]",
+  flags: SERVICE_FLAGS,
+  positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini system uninstall", comment: "Containers stay, and are not started with the machine" }],
+};
+
+/** `mini system start`. */
+export const systemStart: CommandRow = {
+  name: "system start",
+  group: "About mini",
+  summary: "Start containers whose restart policy wants them back",
+  usage: "",
+  flags: [],
+  positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini system start", comment: "What the installed service runs" }],
+};
+
+/** `mini system stop`. */
+export const systemStop: CommandRow = {
+  name: "system stop",
+  group: "About mini",
+  summary: "Stop all containers, as the machine's end does",
+  usage: "[OPTIONS]",
+  flags: [
+    {
+      name: "time",
+      short: "t",
+      kind: "integer",
+      min: 0,
+      default: "10",
+      description: "Seconds to wait before killing them",
+    },
+  ],
+  positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini system stop", comment: "What the installed service runs when the machine ends" }],
 };
