@@ -26,8 +26,8 @@ const HEADINGS = {
   LocalVolumes: "LOCAL VOLUMES",
   Networks: "NETWORKS",
 };
-/** The formats that need nothing but what is cheap to know, and those that need the size. */
-const CHEAP = /^(table)?$/, SIZE = /\.Size\b|^json$|\bjson\s+\./;
+/** The formats that need what takes long to find out, and of these those that need the size. */
+const DETAILS = /\.(Mounts|LocalVolumes|Size)\b|^json$|\bjson\s+\./, SIZE = /\.Size\b|^json$|\bjson\s+\./;
 /** Characters of a command that are shown, as in Docker. */
 const COMMAND_WIDTH = 20;
 
@@ -50,9 +50,9 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
   }
   const withSize = flags.boolean("size");
   const needsSize = withSize || SIZE.test(format);
-  const details = CHEAP.test(format) && !withSize
-    ? undefined
-    : (await import("./ps_details.ts")).detailsOf(containers, whole, needsSize);
+  const details = needsSize || DETAILS.test(format)
+    ? (await import("./ps_details.ts")).detailsOf(containers, whole, needsSize)
+    : undefined;
   const rows = shown.map((found) => ({ ...row(found, whole), ...details?.(found) }));
   const size = withSize ? "\t{{.Size}}" : "";
   write(formatList(rows, {

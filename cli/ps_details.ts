@@ -1,7 +1,7 @@
 /** The fields of a container in `mini ps` that take longer to find out than all others together. */
 import { type ContainerSize, ContainerSizes } from "../engine/container_size.ts";
 import type { Containers, Found } from "../engine/containers.ts";
-import { mountPoints, specOf } from "../engine/mounts.ts";
+import { mountPoints } from "../engine/mounts.ts";
 import type { Row } from "./format.ts";
 import { humanSize } from "./human.ts";
 import { shorten } from "./output.ts";
@@ -13,7 +13,7 @@ const MOUNT_WIDTH = 15;
 export function detailsOf(containers: Containers, whole: boolean, withSize: boolean): (found: Found) => Row {
   const sizes = new ContainerSizes(containers);
   return ({ record }) => {
-    const mounts = mountPoints(containers, record, specOf(containers, record));
+    const mounts = mountPoints(containers, record);
     const names = mounts.map(({ Name, Source, Destination }) => Name ?? (Source || Destination));
     return {
       Mounts: names.map((name) => whole ? name : shorten(name, MOUNT_WIDTH)).join(","),

@@ -2,7 +2,7 @@
 
 import { MiniError } from "../ffi/errors.ts";
 import type { Containers, Found } from "../engine/containers.ts";
-import { mountPoints, specOf } from "../engine/mounts.ts";
+import { mountPoints } from "../engine/mounts.ts";
 import type { Store } from "../images/store.ts";
 import { absent, type Filter, labelMatches, type Matcher, type Matchers, oneOf, type ValueReader } from "./filter.ts";
 
@@ -98,7 +98,7 @@ function descendantsOf(value: string, store: Store | undefined): Filter<Found> {
 /** Those with a volume of that name, or anything mounted from or on that path. */
 function hasMount(containers: Containers): Matcher<Found> {
   return ({ record }, value) =>
-    mountPoints(containers, record, specOf(containers, record)).some(({ Name, Source, Destination }) =>
+    mountPoints(containers, record).some(({ Name, Source, Destination }) =>
       [Name, Source, Destination].includes(value)
     );
 }

@@ -1,4 +1,5 @@
 /** How large containers are, as `ps --size` and `inspect --size` count: bytes of files, as an archive would hold them. */
+import { Errno, SyscallError } from "../ffi/errors.ts";
 import { contentBytes, diskUsage } from "../images/df.ts";
 import { Store } from "../images/store.ts";
 import type { Containers } from "./containers.ts";
@@ -21,9 +22,18 @@ export class ContainerSizes {
     this.#containers = containers;
   }
 
+  #written(id: string): number {
+    try {
+      return diskUsage(`${this.#containers.folder(id)}/upper`, contentBytes);
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === Errno.ENOENT) return 0; // removed meanwhile
+      throw error;
+    }
+  }
+
   /** @throws {SyscallError} for folders that cannot be read. */
   of({ id, imageId }: ContainerRecord): ContainerSize {
-    const written = diskUsage(`${this.#containers.folder(id)}/upper`, contentBytes);
+    const written = this.#written(id);
     this.#images ??= new Map(new Store(this.#containers.root).images.list().map((image) => [image.id, image.size]));
     return { written, virtual: written + (this.#images.get(imageId ?? "") ?? 0) };
   }

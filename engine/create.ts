@@ -1,6 +1,7 @@
 /** Makes a container: its folder, its name, its record and its specification. Nothing of it runs yet. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
+import { cgroupTree } from "../runtime/cgroup.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { signalNumber } from "../runtime/signals.ts";
 import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
@@ -19,6 +20,7 @@ import {
 } from "./record.ts";
 import type { SeccompChoice } from "./seccomp.ts";
 import { buildSpec } from "./spec.ts";
+import { writeCreating } from "./start.ts";
 import { readUserFiles, resolveUser } from "./users.ts";
 import { openView } from "./view.ts";
 
@@ -121,6 +123,8 @@ export function create(containers: Containers, source: Source, options: CreateOp
       config,
     };
     writeFile(`${folder}/config.json`, JSON.stringify(spec));
+    // Before the record: a container that is found with one and without this was made completely.
+    writeCreating(containers, id, spec, cgroupTree(), true);
     containers.write(record);
     source.release?.();
     emitContainer(containers.state, record, "create");

@@ -18,18 +18,27 @@ export interface MountPoint {
 
 const PROPAGATION = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
 
-/** A container's specification. @throws {Deno.errors.NotFound} when the container is removed meanwhile. */
-export function specOf(containers: Containers, { id }: Pick<ContainerRecord, "id">): Spec {
-  return JSON.parse(Deno.readTextFileSync(`${containers.folder(id)}/config.json`));
+/** A container's specification; undefined when the container has been removed meanwhile. */
+export function specOf(containers: Containers, { id }: Pick<ContainerRecord, "id">): Spec | undefined {
+  try {
+    return JSON.parse(Deno.readTextFileSync(`${containers.folder(id)}/config.json`));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /** The mounts that its user asked for, in the order in which they are made; what every container has is left out. */
-export function mountPoints(containers: Containers, { id }: Pick<ContainerRecord, "id">, spec: Spec): MountPoint[] {
+export function mountPoints(
+  containers: Containers,
+  { id }: Pick<ContainerRecord, "id">,
+  spec: Spec | undefined = specOf(containers, { id }),
+): MountPoint[] {
   const own = `${containers.folder(id)}/`;
   const isAskedFor = ({ type, source, destination }: Mount) =>
     (type === "bind" && source !== undefined && !source.startsWith(own)) ||
     (type === "tmpfs" && !["/dev", "/dev/shm"].includes(destination));
-  return (spec.mounts ?? []).filter(isAskedFor).map((mount) => mountPoint(containers.root, mount));
+  return (spec?.mounts ?? []).filter(isAskedFor).map((mount) => mountPoint(containers.root, mount));
 }
 
 function mountPoint(root: string, { type, source = "", destination, options = [] }: Mount): MountPoint {

@@ -1,7 +1,7 @@
 /** Starts a container that was made: in the foreground, as a child of this process, or in the background, as a shim's. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
-import { type Cgroup, cgroupTree, makeCgroup, removeCgroup } from "../runtime/cgroup.ts";
+import { type Cgroup, type CgroupTree, cgroupTree, makeCgroup, removeCgroup } from "../runtime/cgroup.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
@@ -42,6 +42,34 @@ function rootOf({ record, layers }: Made, folder: string): RootSource {
   };
 }
 
+/** What is written down of a container that does not run yet. */
+function stateOf(containers: Containers, id: string, spec: Spec, tree: CgroupTree | undefined): RunningState {
+  return {
+    ociVersion: OCI_VERSION,
+    id,
+    status: "creating",
+    pid: 0,
+    bundle: containers.folder(id),
+    annotations: {},
+    ...tree ? { cgroup: `${tree.root}${spec.linux?.cgroupsPath}` } : {},
+  };
+}
+
+/**
+ * Writes down that a container is about to be started.
+ *
+ * @param fresh whether this very command is making it: if it is killed, nobody has been promised anything.
+ */
+export function writeCreating(
+  containers: Containers,
+  id: string,
+  spec: Spec,
+  tree: CgroupTree | undefined,
+  fresh?: true,
+): void {
+  containers.writeState({ ...stateOf(containers, id, spec, tree), ...fresh ? { fresh } : {} });
+}
+
 /**
  * Makes what a container needs around it before it is started, each written down before it is made, so that whoever clears up
  * after us finds it.
@@ -52,20 +80,9 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
   const { record, spec, layers } = made, { id } = record;
   const folder = containers.folder(id);
   const tree = cgroupTree();
+  if (!fresh) writeCreating(containers, id, spec, tree);
   if (!tree) note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
   const path = spec.linux?.cgroupsPath;
-  const state = (pid: number, more: Partial<RunningState>) =>
-    containers.writeState({
-      ociVersion: OCI_VERSION,
-      id,
-      status: pid ? "running" : "creating",
-      pid,
-      bundle: folder,
-      annotations: {},
-      ...tree ? { cgroup: `${tree.root}${path}` } : {},
-      ...more,
-    });
-  state(0, fresh ? { fresh } : {});
   const cgroup = tree && makeCgroup(tree, path!);
   return {
     cgroup,
@@ -80,7 +97,13 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
     },
     running: (pid, shim) => {
       const ticks = startTicks(pid);
-      state(pid, { ...ticks === undefined ? {} : { pidStartTicks: ticks }, ...shim ? { shim } : {} });
+      containers.writeState({
+        ...stateOf(containers, id, spec, tree),
+        status: "running",
+        pid,
+        ...ticks === undefined ? {} : { pidStartTicks: ticks },
+        ...shim ? { shim } : {},
+      });
     },
     letGo: () => cgroup && close(cgroup.fd),
     release: async () => {
