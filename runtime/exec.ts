@@ -5,6 +5,7 @@ import { open } from "../ffi/open.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { Container, lastCapability, streams } from "./container.ts";
 import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { checkProcessLabels } from "./lsm.ts";
 import { CLONE_FLAG } from "./plan.ts";
 import { planExec } from "./plan_exec.ts";
 import type { Process, Spec } from "./spec.ts";
@@ -40,6 +41,7 @@ export const openContainerRoot = (pid: number) => open(`/proc/${pid}/root`, O_PA
  */
 export async function startExec(target: Target, process: Process, options: ExecOptions): Promise<Container> {
   checkProcess(process);
+  checkProcessLabels(process);
   const namespaces = (target.spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_FLAG[type], 0n);
   const [ours, theirs] = makePair();
   let cgroup = -1;

@@ -17,6 +17,7 @@ import {
   readonlyPaths,
   readonlyRoot,
 } from "./plan_mounts.ts";
+import { labelOperations, openLabels } from "./lsm.ts";
 import {
   hasNamespace,
   joinMounts,
@@ -99,14 +100,19 @@ export function plan(input: PlanInput): Plan {
   const seccomp = seccompOperations(linux.seccomp, process.noNewPrivileges ?? false);
   const program = [
     ...oomScore(process.oomScoreAdj),
+    ...openLabels(process),
     ...joinMounts(namespaces),
-    ...(user ? [...bindSources(mounts, descriptors.idmaps), ...prepareRoot(input.rootfs, namespaces.user!)] : []),
+    ...(user
+      ? [...bindSources(mounts, descriptors.idmaps), ...prepareRoot(input.rootfs, namespaces.user!, linux.mountLabel)]
+      : []),
     ...joinNamespaces(spec, namespaces),
     ...(twice ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
     ...makeNamespaces(spec),
-    ...(user ? attachRoot() : [...bindSources(mounts, descriptors.idmaps), ...rootOperations(plain(input.rootfs))]),
+    ...(user
+      ? attachRoot()
+      : [...bindSources(mounts, descriptors.idmaps), ...rootOperations(plain(input.rootfs), linux.mountLabel)]),
     op("umask", [0], "permissions exactly as given below"),
-    ...mountOperations(mounts, facts),
+    ...mountOperations(mounts, facts, linux.mountLabel),
     ...(mounts.some((m) => m.destination === "/dev" && m.type === "tmpfs")
       ? deviceOperations(linux.devices ?? [], user)
       : []),
@@ -127,6 +133,7 @@ export function plan(input: PlanInput): Plan {
     ...rlimitOperations(process),
     ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
     ...workingDirectory(process.cwd),
+    ...labelOperations(process),
     ...seccomp.early,
     ...identityOperations(process, facts.lastCapability),
     ...dieWithParent(descriptors.sync),

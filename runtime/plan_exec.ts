@@ -11,6 +11,7 @@ import {
   signalOperations,
   workingDirectory,
 } from "./plan_process.ts";
+import { labelOperations, openLabels } from "./lsm.ts";
 import { becomeItsRoot } from "./plan_namespaces.ts";
 import { seccompOperations } from "./plan_seccomp.ts";
 import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
@@ -46,6 +47,7 @@ export function planExec(input: ExecInput): Program {
   const { process, sync } = input, terminal = process.terminal ?? false;
   const seccomp = seccompOperations(input.seccomp, process.noNewPrivileges ?? false);
   return [
+    ...openLabels(process),
     op("setns", [input.container, input.namespaces], "join the container's namespaces"),
     ...(input.namespaces & CLONE_NEWUSER ? becomeItsRoot() : []),
     ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
@@ -59,6 +61,7 @@ export function planExec(input: ExecInput): Program {
     ...rlimitOperations(process),
     ...streamOperations(terminal, input.streams),
     ...workingDirectory(process.cwd),
+    ...labelOperations(process),
     ...seccomp.early,
     ...identityOperations(process, input.lastCapability),
     ...(input.detached ? [] : dieWithParent(sync)),

@@ -89,10 +89,12 @@ export function newFilesystem(
 }
 
 /** A file system of the container's own on its destination. */
-function filesystemMount(mount: Mount, i: number, type: string): Operation[] {
+function filesystemMount(mount: Mount, i: number, type: string, label: string | undefined): Operation[] {
   const { destination } = mount, names = components(destination, "a mount's destination");
   const { set, data } = parseMountOptions(mount.options ?? [], destination);
-  const kernelData = type === "cgroup2" ? [] : data;
+  const kernelData = type === "cgroup2" ? [] : [...data];
+  // What these hold is the container's own; what others hold, the kernel labels.
+  if (label && (type === "tmpfs" || type === "devpts")) kernelData.push(["context", label]);
   const name = mountName(i), place = `${name} place`;
   // A link at /proc or /sys would move the file system that the masked paths are in (CVE-2019-16884): there must be none.
   const real = type === "proc" || type === "sysfs";
@@ -191,13 +193,13 @@ function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
 }
 
 /** All mounts of a specification in its order. */
-export function mountOperations(mounts: readonly Mount[], facts: MountFacts): Operation[] {
+export function mountOperations(mounts: readonly Mount[], facts: MountFacts, label?: string): Operation[] {
   return mounts.flatMap((mount, i) => {
     if (isBind(mount)) return bindMount(mount, i, facts);
     const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
     if (!type) throw new MiniError(`the mount on ${mount.destination} has no type`);
     if (type === "cgroup2" && !facts.cgroup2) return [];
-    return filesystemMount(mount, i, type);
+    return filesystemMount(mount, i, type, label);
   });
 }
 

@@ -70,11 +70,11 @@ const setattr = (name: string, flags: number, words: readonly Argument[], why: s
   op("mount_setattr", [result(name), "", AT_EMPTY_PATH | flags, { words }, 32], why, { on });
 
 /** Makes the root, in a mount namespace that nothing gets out of: a mount of the container's mount namespace, and opens it. */
-export function rootOperations(rootfs: PlainRootfs): Operation[] {
+export function rootOperations(rootfs: PlainRootfs, label?: string): Operation[] {
   if (rootfs.kind === "overlay") {
     return [
       apart(),
-      ...stack(rootfs),
+      ...stack(rootfs, label),
       op("openat", [AT_FDCWD, rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the root", {
         name: ROOT,
         on: rootfs.target,
@@ -91,9 +91,15 @@ export function rootOperations(rootfs: PlainRootfs): Operation[] {
   ];
 }
 
-const stack = ({ options, relativeTo, target }: Extract<Rootfs, { kind: "overlay" }>): Operation[] => [
+/** The option that gives all files a context of SELinux, mount(8). */
+const labelled = (options: string, label: string | undefined) => label ? `${options},context="${label}"` : options;
+
+const stack = (
+  { options, relativeTo, target }: Extract<Rootfs, { kind: "overlay" }>,
+  label: string | undefined,
+): Operation[] => [
   op("chdir", [relativeTo], "where the layers are", { on: relativeTo }),
-  op("mount", ["overlay", target, "overlay", 0, options], "stack the layers", { on: target }),
+  op("mount", ["overlay", target, "overlay", 0, labelled(options, label)], "stack the layers", { on: target }),
 ];
 
 const openFolder = (path: string) =>
@@ -115,9 +121,9 @@ const alone = (on: string) =>
  * Makes the root for a user namespace while the process is the host's root still: only that may read what the layers are in,
  * and give mounts other ids. It is a mount that is attached nowhere, until the container takes it.
  *
- * @param user a descriptor of the user namespace.
+ * @param user a descriptor of the user namespace. @param label a context of SELinux for all files.
  */
-export function prepareRoot(rootfs: Rootfs, user: number): Operation[] {
+export function prepareRoot(rootfs: Rootfs, user: number, label?: string): Operation[] {
   const begin = [
     op("unshare", [Number(CLONE_NEWNS)], "a mount namespace to put the root together in"),
     apart(),
@@ -136,9 +142,9 @@ export function prepareRoot(rootfs: Rootfs, user: number): Operation[] {
         noDevices,
       ];
     case "overlay":
-      return [...begin, ...stack(rootfs), take(on), noDevices];
+      return [...begin, ...stack(rootfs, label), take(on), noDevices];
     case "idmapped overlay":
-      return [...begin, ...stackIdmapped(rootfs, user), take("root"), noDevices];
+      return [...begin, ...stackIdmapped(rootfs, user, label), take("root"), noDevices];
   }
 }
 
@@ -150,7 +156,7 @@ export function attachRoot(): Operation[] {
   ];
 }
 
-function stackIdmapped(rootfs: IdmappedOverlay, user: number): Operation[] {
+function stackIdmapped(rootfs: IdmappedOverlay, user: number, label: string | undefined): Operation[] {
   const { lowers, changes, target, owner, capabilities } = rootfs;
   const place = (name: string, folder: string): Operation[] => [
     op("open_tree", [AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], `take hold of ${folder}`, {
@@ -188,7 +194,7 @@ function stackIdmapped(rootfs: IdmappedOverlay, user: number): Operation[] {
     op("setfsgid", [owner.gid], "what overlayfs makes belongs to the container's root"),
     op("setfsuid", [owner.uid], "what overlayfs makes belongs to the container's root"),
     capset(capabilities, "which may do all that mini may"),
-    op("mount", ["overlay", "root", "overlay", 0, options], "stack the layers", { on: target }),
+    op("mount", ["overlay", "root", "overlay", 0, labelled(options, label)], "stack the layers", { on: target }),
     op("setfsuid", [0], "back"),
     op("setfsgid", [0], "back"),
   ];

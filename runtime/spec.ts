@@ -39,6 +39,10 @@ export interface Process {
   rlimits?: Rlimit[];
   capabilities?: Capabilities;
   noNewPrivileges?: boolean;
+  /** The name of a profile of AppArmor that is loaded. */
+  apparmorProfile?: string;
+  /** The context of SELinux. */
+  selinuxLabel?: string;
   oomScoreAdj?: number;
 }
 
@@ -113,6 +117,8 @@ export interface Linux {
   resources?: Resources;
   sysctl?: Record<string, string>;
   maskedPaths?: string[];
+  /** The context of SELinux that files in the container's own file systems have. */
+  mountLabel?: string;
   readonlyPaths?: string[];
   seccomp?: LinuxSeccomp;
 }

@@ -1,5 +1,6 @@
 /** Checks a specification: what it asks for is carried out, or refused by name. Nothing is passed over. */
 import { MiniError } from "../ffi/errors.ts";
+import { checkLabels } from "./lsm.ts";
 import { hasNamespace, isNew } from "./plan_namespaces.ts";
 import { seccompFilter } from "./plan_seccomp.ts";
 import { components } from "./plan_paths.ts";
@@ -30,6 +31,7 @@ export function checkSpec(spec: Spec): void {
     checkMount(mount);
     checkIds(spec, mount);
   }
+  checkLabels(spec);
   if (spec.linux?.seccomp !== undefined) seccompFilter(spec.linux.seccomp);
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) checkSysctl(spec, key, value);
   for (const name of [spec.hostname, spec.domainname]) {
