@@ -3,7 +3,7 @@ import { MiniError } from "../ffi/errors.ts";
 import { userEnvironment } from "../ffi/self.ts";
 import type { CreateOptions, Source } from "../engine/create.ts";
 import { findImage, type PullPolicy } from "../engine/image.ts";
-import { readLogOptions } from "../engine/log_options.ts";
+import { parseLogConfig } from "../engine/logs/options.ts";
 import {
   readCapabilities,
   readEntrypoint,
@@ -94,6 +94,6 @@ export function readOptions(flags: FlagValues, args: readonly string[]): CreateO
     shmBytes: flags.number("shm-size") ?? 0,
     cidFile: flags.string("cidfile"),
     restart: readRestart(flags.string("restart") ?? "no"),
-    log: readLogOptions(flags.string("log-driver"), flags.list("log-opt")),
+    log: parseLogConfig(flags.string("log-driver"), flags.list("log-opt")),
   };
 }

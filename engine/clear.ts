@@ -6,6 +6,7 @@ import { type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts"
 import type { Containers } from "./containers.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { endProcess } from "./process.ts";
+import { logPlace } from "./log_place.ts";
 import { cgroupPath, type ContainerEnd, type ContainerRecord } from "./record.ts";
 
 /** The file in a container's state folder in which its shim writes down how it ended. */
@@ -30,6 +31,7 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
     if (error instanceof MiniError) return containers.dropState(id);
     throw error;
   }
+  if (record) await keepTails(containers, record);
   const end = howItEnded(containers, id) ??
     { exitCode: 137, finishedAt: new Date().toISOString(), error: "mini was killed while it ran" };
   if (record && running?.pid && !record.end) {
@@ -47,6 +49,18 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
   containers.forget(id, record?.name);
   if (record) emitContainer(containers.state, record, "destroy");
   if (!record) containers.dropNamesOf(id);
+}
+
+/** What nobody had read of its output when it ended goes into its log. */
+async function keepTails(containers: Containers, record: ContainerRecord): Promise<void> {
+  const stateFolder = containers.stateFolder(record.id);
+  if (!hasTails(stateFolder)) return;
+  const { appendTails } = await import("./logs/consumer.ts");
+  appendTails(logPlace(containers, record));
+}
+
+function hasTails(stateFolder: string): boolean {
+  return [...Deno.readDirSync(stateFolder)].some(({ name }) => name.startsWith("tail."));
 }
 
 /** The same, if nobody has done it yet. */

@@ -8,13 +8,13 @@ import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
 import { type Containers, writeFile } from "./containers.ts";
 import { etcMounts } from "./etc.ts";
 import { emitContainer } from "./events.ts";
+import type { LogConfig } from "./logs/options.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
 import {
   cgroupPath,
   type ContainerConfig,
   type ContainerRecord,
-  type LogOptions,
   RECORD_VERSION,
   type RestartPolicy,
 } from "./record.ts";
@@ -76,7 +76,7 @@ export interface CreateOptions {
   readonly shmBytes: number;
   readonly cidFile?: string | undefined;
   readonly restart: RestartPolicy;
-  readonly log: LogOptions;
+  readonly log: LogConfig;
 }
 
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

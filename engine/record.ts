@@ -1,5 +1,7 @@
 /** What is written down of a container, `ROOT/containers/ID/container.json`: all that other commands know of it. */
 
+import type { LogConfig } from "./logs/options.ts";
+
 /** The form of this file; a command that meets a newer one says so and leaves it alone. */
 export const RECORD_VERSION = 1;
 
@@ -30,15 +32,7 @@ export interface RestartPolicy {
   maximumRetryCount: number;
 }
 
-/** What becomes of a container's output, where nobody reads it at once. */
-export interface LogOptions {
-  driver: "local" | "none";
-  /** Bytes after which another file is begun, and how many files there are at most. */
-  maxSize: number;
-  maxFile: number;
-}
-
-export const DEFAULT_LOG: LogOptions = { driver: "local", maxSize: 10 << 20, maxFile: 3 };
+export const DEFAULT_LOG: LogConfig = { driver: "local", options: {} };
 export const NO_RESTART: RestartPolicy = { name: "no", maximumRetryCount: 0 };
 
 /** How a container ended. */
@@ -73,7 +67,7 @@ export interface ContainerRecord {
   restartCount?: number;
   /** It was stopped, so that its policy does not start it again before the next start of the machine. */
   stopped?: "by hand" | "with the machine";
-  log: LogOptions;
+  log: LogConfig;
   config: ContainerConfig;
   end?: ContainerEnd;
 }

@@ -65,7 +65,12 @@ export const containerFlags: readonly Flag[] = [
     default: "local",
     description: "What becomes of its output: local, none",
   },
-  { name: "log-opt", kind: "list", heading: PROCESS, description: "Of the log: max-size=10m, max-file=3" },
+  {
+    name: "log-opt",
+    kind: "list",
+    heading: PROCESS,
+    description: "Of the log: max-size=10m, max-file=3, labels=…, env=…",
+  },
   { name: "ulimit", kind: "list", heading: PROCESS, placeholder: "ulimit", description: "Limit, name=soft[:hard]" },
 
   {

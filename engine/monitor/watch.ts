@@ -1,9 +1,12 @@
 /** One container in the background, watched until it has ended: its output, its end. */
-import { close } from "../../ffi/kernel.ts";
+import { close, syscall } from "../../ffi/kernel.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { clearUpOnce } from "../clear.ts";
 import type { Containers } from "../containers.ts";
+import { logPlace } from "../log_place.ts";
+import { LogConsumer } from "../logs/consumer.ts";
 import { openProcess } from "../process.ts";
+import type { ContainerRecord, RunningState } from "../record.ts";
 import type { Report } from "./monitor.ts";
 
 /**
@@ -11,19 +14,51 @@ import type { Report } from "./monitor.ts";
  *
  * @throws {MiniError} when it cannot be cleared up.
  */
-export async function watch(containers: Containers, id: string, _report: Report): Promise<void> {
-  const running = containers.running(id);
-  if (!running?.shim) return;
-  const { pid, startTicks } = running.shim;
-  const shim = openProcess({ pid, ...startTicks === undefined ? {} : { pidStartTicks: startTicks } });
+export async function watch(containers: Containers, id: string, report: Report): Promise<void> {
+  const running = containers.running(id), record = containers.record(id);
+  if (!running?.shim || !record) return;
+  const shim = openShim(running.shim);
   if (shim !== undefined) {
+    const output = consume(containers, record, shim, running.shim.terminal, report);
     try {
+      // The shim waits with its own end until nobody reads the output any more.
+      const container = openProcess(running);
+      if (container !== undefined) {
+        await readable(container);
+        close(container);
+      }
+      await output?.end();
       await readable(shim);
     } finally {
       close(shim);
     }
   }
   await clear(containers, id);
+}
+
+function openShim({ pid, startTicks }: NonNullable<RunningState["shim"]>): number | undefined {
+  return openProcess({ pid, ...startTicks === undefined ? {} : { pidStartTicks: startTicks } });
+}
+
+/** Begins to read a container's output. What goes wrong with that is told, and the container is watched all the same. */
+function consume(
+  containers: Containers,
+  record: ContainerRecord,
+  shim: number,
+  terminal: number | undefined,
+  report: Report,
+): LogConsumer | undefined {
+  const tell = (error: unknown) => report(`the output of container ${record.name}: ${(error as Error).message}`);
+  try {
+    const master = terminal === undefined ? undefined : syscall("pidfd_getfd", shim, terminal, 0);
+    const consumer = LogConsumer.open({ ...logPlace(containers, record), terminal: master });
+    if (!consumer && master !== undefined) close(master);
+    consumer?.running.catch(tell);
+    return consumer;
+  } catch (error) {
+    tell(error);
+    return undefined;
+  }
 }
 
 /** Clears up after a container, unless somebody else is at it or has done it. */
