@@ -138,8 +138,11 @@ export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 1;
 export const AF_UNIX = 1;
 export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 
 // epoll(7), eventfd(2)

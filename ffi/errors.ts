@@ -45,8 +45,12 @@ const ERRNO: Record<number, readonly [name: string, meaning: string]> = {
   75: ["EOVERFLOW", "value too large"],
   87: ["EUSERS", "too many namespaces"],
   95: ["EOPNOTSUPP", "operation not supported"],
+  93: ["EPROTONOSUPPORT", "protocol not supported"],
+  97: ["EAFNOSUPPORT", "address family not supported"],
   98: ["EADDRINUSE", "address already in use"],
   99: ["EADDRNOTAVAIL", "cannot assign requested address"],
+  100: ["ENETDOWN", "network is down"],
+  101: ["ENETUNREACH", "network is unreachable"],
   104: ["ECONNRESET", "connection reset by peer"],
   110: ["ETIMEDOUT", "timed out"],
   111: ["ECONNREFUSED", "connection refused"],
@@ -96,6 +100,8 @@ export const Errno = Object.fromEntries(
         | "ENODATA"
         | "EOVERFLOW"
         | "EUSERS"
+        | "EADDRINUSE"
+        | "EADDRNOTAVAIL"
         | "EOPNOTSUPP"
         | "EDQUOT"
     ]: number;
