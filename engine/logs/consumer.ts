@@ -4,7 +4,7 @@
  * until all is drained after the container's end. Whoever waits for that lock (the shim does) then has the rest.
  */
 import { O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, SPLICE_F_NONBLOCK } from "../../ffi/constants.ts";
-import { Errno } from "../../ffi/errors.ts";
+import { Errno, SyscallError } from "../../ffi/errors.ts";
 import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open, tryLock } from "../../ffi/open.ts";
 import { readable } from "../../ffi/reactor.ts";
@@ -44,18 +44,21 @@ export class LogConsumer {
   /**
    * Begins to consume.
    *
-   * @returns undefined if somebody else does: another monitor, or the shim at the end.
+   * @returns undefined if somebody else does, another monitor or the shim at the end, or if the container was removed.
    * @throws {SyscallError} when a FIFO or the log cannot be opened.
    */
   static open(options: ConsumerOptions): LogConsumer | undefined {
-    const lock = open(lockPath(options.stateFolder), O_CREAT | O_RDWR, 0o600);
+    let lock: number | undefined;
     try {
+      lock = open(lockPath(options.stateFolder), O_CREAT | O_RDWR, 0o600);
       if (tryLock(lock)) return new LogConsumer(options, lock);
-    } catch (error) {
       close(lock);
-      throw error;
+    } catch (error) {
+      if (lock !== undefined) close(lock);
+      const gone = error instanceof Deno.errors.NotFound ||
+        (error instanceof SyscallError && error.errno === Errno.ENOENT);
+      if (!gone) throw error;
     }
-    close(lock);
     return undefined;
   }
 
@@ -159,15 +162,6 @@ export class LogConsumer {
  */
 export function appendTails({ stateFolder, logFolder, limits }: ConsumerOptions): void {
   const paths = [`${stateFolder}/tail.stdout`, `${stateFolder}/tail.stderr`] as const;
-  const sizes = paths.map((path) => {
-    try {
-      return Deno.statSync(path).size;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return 0;
-      throw error;
-    }
-  });
-  if (sizes.every((size) => size === 0)) return;
   const writer = new LogWriter(logFolder, limits);
   try {
     paths.forEach((path, i) => writer.appendTail(i + 1 as Stream, path));

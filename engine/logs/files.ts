@@ -1,12 +1,18 @@
 /** The files of a log: `N.data` holds what was printed, `N.index` what is known of it (record.ts); the highest N is written. */
 import { Errno, SyscallError } from "../../ffi/errors.ts";
-import { AT_EMPTY_PATH, O_RDONLY } from "../../ffi/constants.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
 import { syscall, trySyscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import { decodeRecord, isStream, Kind, openFlag, type Record, RECORD_BYTES, type Stream } from "./record.ts";
 
 export const dataPath = (folder: string, number: number) => `${folder}/${number}.data`;
 export const indexPath = (folder: string, number: number) => `${folder}/${number}.index`;
+
+/** Makes the folder of a log; not its parents: those of a container that is just being removed are not made again. @throws {SyscallError} */
+export function makeFolder(folder: string): void {
+  const result = trySyscall("mkdirat", AT_FDCWD, folder, 0o700);
+  if (result < 0 && result !== -Errno.EEXIST) throw new SyscallError("mkdirat", -result, folder);
+}
 
 /** The numbers of a log's files, the oldest first; none if the folder is not there. */
 export function fileNumbers(folder: string): number[] {

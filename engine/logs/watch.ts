@@ -10,7 +10,7 @@ import {
 } from "../../ffi/constants.ts";
 import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
 import { readable } from "../../ffi/reactor.ts";
-import { dataPath } from "./files.ts";
+import { dataPath, makeFolder } from "./files.ts";
 
 export class LogWatch implements Disposable {
   readonly #fd = syscall("inotify_init1", O_CLOEXEC | O_NONBLOCK);
@@ -18,9 +18,10 @@ export class LogWatch implements Disposable {
   #number = -1;
   #watched = -1;
 
-  /** @throws {SyscallError} when the folder is not there. */
+  /** @param folder made if nothing was printed yet. @throws {SyscallError} when the container is gone. */
   constructor(readonly folder: string) {
     try {
+      makeFolder(folder);
       syscall("inotify_add_watch", this.#fd, folder, IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF);
     } catch (error) {
       close(this.#fd);

@@ -17,6 +17,7 @@ import {
   fileSize,
   indexPath,
   isLineOpen,
+  makeFolder,
   readRecords,
   tryOpen,
   wallClock,
@@ -44,7 +45,7 @@ export interface Pumped {
 const isFull = (errno: number) => errno === Errno.ENOSPC || errno === Errno.EDQUOT;
 
 export class LogWriter {
-  #number: number;
+  #number = 0;
   #data = -1;
   #index = -1;
   /** Bytes in the data file, in the index up to the end of its last record. */
@@ -54,6 +55,7 @@ export class LogWriter {
   /** The gap at the end of the log, while nothing comes after it; and bytes missing that there was no place to note for. */
   #gap: { at: number; record: Record } | undefined;
   #unnoted = 0;
+  #reason = 0;
   /** Until when the disk counts as slow, by performance.now(). */
   #slowUntil = 0;
   #canSplice = true;
@@ -61,21 +63,20 @@ export class LogWriter {
   #touch = false;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /**
-   * Opens a log for writing, and makes it if there is none.
-   *
-   * @param folder for example `/var/lib/mini/containers/ID/logs`.
-   * @throws {SyscallError} when it cannot be opened.
-   */
-  constructor(readonly folder: string, readonly limits: LogLimits) {
-    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const numbers = fileNumbers(folder);
+  /** @param folder for example `/var/lib/mini/containers/ID/logs`; made if it is not there. */
+  constructor(readonly folder: string, readonly limits: LogLimits) {}
+
+  /** Opens the log for writing, at first use. A disk that is full now need not be so later. @throws {SyscallError} */
+  #open(): void {
+    makeFolder(this.folder);
+    const numbers = fileNumbers(this.folder);
     this.#number = numbers.at(-1) ?? 1;
     if (numbers.length === 0) this.#create(1, 0);
     else this.#reopen();
     const info = new Uint8Array(120);
     this.#touch = trySyscall("fstatfs", this.#data, info) === 0 &&
       new DataView(info.buffer).getUint32(0, true) === OVERLAYFS_SUPER_MAGIC;
+    if (this.#unnoted > 0) this.#noteGap(0, this.#reason);
   }
 
   /** Continues the newest file, whose last writer may have been killed or the machine cut off. */
@@ -223,6 +224,11 @@ export class LogWriter {
   #noteGap(bytes: number, errno: number): void {
     const missing = bytes + this.#unnoted;
     const gap = this.#gap;
+    if (this.#data < 0) {
+      this.#unnoted = missing;
+      this.#reason = errno;
+      return;
+    }
     this.#unnoted = 0;
     if (gap) {
       if (this.#lastIsEmpty) {
@@ -290,11 +296,11 @@ export class LogWriter {
     return { bytes, empty: bytes === 0, ended: false };
   }
 
-  /** Makes sure that the file has room for another record and a byte. @returns 0 or an errno value. */
+  /** Makes sure that there is a file with room for another record and a byte. @returns 0 or an errno value. */
   #makeRoom(): number {
-    if (this.#room() > RECORD_BYTES) return 0;
     try {
-      this.#rotate();
+      if (this.#data < 0) this.#open();
+      if (this.#room() <= RECORD_BYTES) this.#rotate();
       return 0;
     } catch (error) {
       if (error instanceof SyscallError) return error.errno;
@@ -356,6 +362,7 @@ export class LogWriter {
     if (fd === undefined) return;
     try {
       const bytes = readFile(fd, fileSize(fd)), time = changeTime(fd);
+      this.#makeRoom();
       let done = this.#tailDone(stream, time);
       while (done < bytes.length) {
         let errno = this.#makeRoom() || this.#begin(stream, time, Flag.Tail, done);

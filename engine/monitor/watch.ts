@@ -1,11 +1,12 @@
 /** One container in the background, watched until it has ended: its output, its end. */
-import { close, syscall } from "../../ffi/kernel.ts";
+import { close } from "../../ffi/kernel.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { clearUpOnce } from "../clear.ts";
 import type { Containers } from "../containers.ts";
 import { logPlace } from "../log_place.ts";
 import { LogConsumer } from "../logs/consumer.ts";
 import { openProcess } from "../process.ts";
+import { takeTerminal } from "../terminal.ts";
 import type { ContainerRecord, RunningState } from "../record.ts";
 import type { Report } from "./monitor.ts";
 
@@ -19,8 +20,8 @@ export async function watch(containers: Containers, id: string, report: Report):
   if (!running?.shim || !record) return;
   const shim = openShim(running.shim);
   if (shim !== undefined) {
-    const output = consume(containers, record, shim, running.shim.terminal, report);
     try {
+      const output = await consume(containers, record, shim, report);
       // The shim waits with its own end until nobody reads the output any more.
       const container = openProcess(running);
       if (container !== undefined) {
@@ -41,21 +42,25 @@ function openShim({ pid, startTicks }: NonNullable<RunningState["shim"]>): numbe
 }
 
 /** Begins to read a container's output. What goes wrong with that is told, and the container is watched all the same. */
-function consume(
+async function consume(
   containers: Containers,
   record: ContainerRecord,
   shim: number,
-  terminal: number | undefined,
   report: Report,
-): LogConsumer | undefined {
+): Promise<LogConsumer | undefined> {
   const tell = (error: unknown) => report(`the output of container ${record.name}: ${(error as Error).message}`);
+  let terminal: number | undefined;
   try {
-    const master = terminal === undefined ? undefined : syscall("pidfd_getfd", shim, terminal, 0);
-    const consumer = LogConsumer.open({ ...logPlace(containers, record), terminal: master });
-    if (!consumer && master !== undefined) close(master);
+    if (record.config.tty) {
+      terminal = await takeTerminal(containers, record.id, shim);
+      if (terminal === undefined) return undefined;
+    }
+    const consumer = LogConsumer.open({ ...logPlace(containers, record), terminal });
+    if (!consumer && terminal !== undefined) close(terminal);
     consumer?.running.catch(tell);
     return consumer;
   } catch (error) {
+    if (terminal !== undefined) close(terminal);
     tell(error);
     return undefined;
   }
