@@ -2,7 +2,9 @@
 import { MiniError } from "../ffi/errors.ts";
 import { userEnvironment } from "../ffi/self.ts";
 import type { CreateOptions, Source } from "../engine/create.ts";
+import { describeDevices, readDevice, readDeviceRule } from "../engine/devices.ts";
 import { findImage, type PullPolicy } from "../engine/image.ts";
+import { readLimits } from "../engine/limits.ts";
 import { parseLogConfig } from "../engine/logs/options.ts";
 import {
   readCapabilities,
@@ -93,6 +95,12 @@ export function readOptions(flags: FlagValues, args: readonly string[]): CreateO
     sysctl: readPairs("sysctl", flags.list("sysctl"), true),
     shmBytes: flags.number("shm-size") ?? 0,
     cidFile: flags.string("cidfile"),
+    limits: readLimits(flags),
+    devices: describeDevices(
+      flags.list("device").map(readDevice),
+      flags.list("device-cgroup-rule").map(readDeviceRule),
+      false,
+    ),
     restart: readRestart(flags.string("restart") ?? "no"),
     log: parseLogConfig(flags.string("log-driver"), flags.list("log-opt")),
   };

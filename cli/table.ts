@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { create, exec, exportRow, kill, pause, restart, rm, start, stop, unpause } from "./rows/containers.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { events, inspect, ps } from "./rows/look.ts";
+import { update } from "./rows/limits.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { run } from "./rows/run.ts";
@@ -45,6 +46,7 @@ export const commands: readonly Command[] = [
   { ...restart, load: () => import("./restart.ts") },
   { ...pause, load: () => import("./pause.ts") },
   { ...unpause, load: () => import("./pause.ts") },
+  { ...update, load: () => import("./update.ts") },
   { ...kill, load: () => import("./kill.ts") },
   { ...rm, load: () => import("./rm.ts") },
   { ...exportRow, load: () => import("./export.ts") },

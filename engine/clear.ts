@@ -3,11 +3,13 @@ import { shellStatus } from "../ffi/exit_status.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { readShimStatus } from "../ffi/shim.ts";
 import { type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import { cgroupPathBelow } from "./cgroups.ts";
 import type { Containers } from "./containers.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { endProcess } from "./process.ts";
+import { limitsEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
-import { cgroupPath, type ContainerEnd, type ContainerRecord } from "./record.ts";
+import type { ContainerEnd, ContainerRecord } from "./record.ts";
 
 /** The file in a container's state folder in which its shim writes down how it ended. */
 export const STATUS_FILE = "exit";
@@ -22,7 +24,9 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
   const running = containers.running(id);
   if (running) await endProcess(running);
   const tree = cgroupTree();
-  if (tree) await removeCgroup(cgroupOf(tree, id, running?.cgroup));
+  const cgroup = tree && cgroupOf(tree, id, running?.cgroup);
+  const short = limitsEnd(cgroup);
+  if (cgroup !== undefined) await removeCgroup(cgroup);
   let record: ContainerRecord | undefined;
   try {
     record = containers.record(id);
@@ -32,10 +36,14 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
     throw error;
   }
   if (record) await keepTails(containers, record);
-  const end = howItEnded(containers, id) ??
-    { exitCode: 137, finishedAt: new Date().toISOString(), error: "mini was killed while it ran" };
+  const end: ContainerEnd = {
+    ...howItEnded(containers, id) ??
+      { exitCode: 137, finishedAt: new Date().toISOString(), error: "mini was killed while it ran" },
+    ...short,
+  };
   if (record && running?.pid && !record.end) {
     const { startedAt = end.finishedAt } = record;
+    if (end.oomKilled !== undefined) emitContainer(containers.state, record, "oom");
     emitDie(containers.state, record, end, (Date.parse(end.finishedAt) - Date.parse(startedAt)) / 1000);
   }
   if (record && !record.autoRemove && record.startedAt) {
@@ -71,7 +79,7 @@ export async function clearUpOnce(containers: Containers, id: string): Promise<v
 /** The folder of a container's cgroup: what is written down, where that can be. */
 function cgroupOf({ root }: CgroupTree, id: string, written: unknown): string {
   const isOurs = typeof written === "string" && written.startsWith(`${root}/`) && written.endsWith(id);
-  return isOurs ? written : `${root}${cgroupPath(id)}`;
+  return isOurs ? written : `${root}${cgroupPathBelow(undefined, id)}`;
 }
 
 /** What the shim of a container in the background has written; undefined if there was none, or it was killed. */

@@ -1,7 +1,8 @@
 /** What is done to containers that are there: signals, the end, removal. */
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
-import { freeze, killCgroup } from "../runtime/cgroup.ts";
+import { killCgroup } from "../runtime/cgroup.ts";
+import { freeze, setFrozen } from "../runtime/cgroup_freeze.ts";
 import { signalName, signalNumber } from "../runtime/signals.ts";
 import { clearUpOnce } from "./clear.ts";
 import { Busy, type Containers, type Found } from "./containers.ts";
@@ -72,7 +73,7 @@ async function end(containers: Containers, found: Found, seconds: number, signal
     trySyscall("pidfd_send_signal", fd, number, null, 0);
     emitContainer(containers.state, found.record, "kill", { signal: String(number) });
     // One that is paused gets the signal when it goes on.
-    if (found.running?.cgroup) freeze(found.running.cgroup, false);
+    if (found.running?.cgroup) setFrozen(found.running.cgroup, false);
     if (seconds > 0 && await hasEnded(fd, seconds * 1000)) return;
     if (found.running?.cgroup) killCgroup(found.running.cgroup);
     else syscall("pidfd_send_signal", fd, SIGKILL, null, 0);
@@ -143,17 +144,17 @@ export async function removeContainer(containers: Containers, found: Found, forc
 }
 
 /**
- * Stops every process of a container where it is, or lets them go on: cgroup.freeze.
+ * Stops every process of a container where it is, or lets them go on, and waits until that is so: cgroup.freeze.
  *
- * @throws {MiniError} when it does not run, is as wanted already, or has no cgroup.
+ * @throws {MiniError} when it does not run, is as wanted already, has no cgroup, or does not stop.
  */
-export function pause(containers: Containers, found: Found, on: boolean): void {
+export async function pause(containers: Containers, found: Found, on: boolean): Promise<void> {
   const { record: { name }, running, status } = found;
   if (!running) throw new MiniError(`container ${name} does not run, so it cannot be ${on ? "paused" : "continued"}`);
   if (!running.cgroup) {
     throw new MiniError(`this host has no cgroup v2, without which container ${name} cannot be paused`);
   }
   if (on === (status === "paused")) throw new MiniError(`container ${name} is ${on ? "paused already" : "not paused"}`);
-  freeze(running.cgroup, on);
+  await freeze(running.cgroup, on);
   emitContainer(containers.state, found.record, on ? "pause" : "unpause");
 }

@@ -5,19 +5,16 @@ import { cgroupTree } from "../runtime/cgroup.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { signalNumber } from "../runtime/signals.ts";
 import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
+import { cgroupPathBelow } from "./cgroups.ts";
 import { type Containers, writeFile } from "./containers.ts";
+import type { DeviceSpec } from "./devices.ts";
 import { etcMounts } from "./etc.ts";
 import { emitContainer } from "./events.ts";
+import { limitResources, type Limits } from "./limits.ts";
 import type { LogConfig } from "./logs/options.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
-import {
-  cgroupPath,
-  type ContainerConfig,
-  type ContainerRecord,
-  RECORD_VERSION,
-  type RestartPolicy,
-} from "./record.ts";
+import { type ContainerConfig, type ContainerRecord, RECORD_VERSION, type RestartPolicy } from "./record.ts";
 import type { SeccompChoice } from "./seccomp.ts";
 import { buildSpec } from "./spec.ts";
 import { writeCreating } from "./start.ts";
@@ -75,6 +72,8 @@ export interface CreateOptions {
   readonly sysctl: Record<string, string>;
   readonly shmBytes: number;
   readonly cidFile?: string | undefined;
+  readonly limits: Limits;
+  readonly devices: DeviceSpec;
   readonly restart: RestartPolicy;
   readonly log: LogConfig;
 }
@@ -206,6 +205,8 @@ function describe(
     network: options.network,
     init: options.init,
     readonlyRootfs: options.readonlyRootfs,
+    limits: options.limits,
+    ...options.devices.requests.length > 0 ? { devices: options.devices.requests } : {},
   };
   const spec = buildSpec(config, {
     user,
@@ -218,7 +219,9 @@ function describe(
     shmBytes: options.shmBytes,
     // A folder of the user's is used as it is.
     etc: source.directory === undefined ? etcMounts(folder, hostname, options.network) : [],
-    cgroupsPath: cgroupPath(id),
+    cgroupsPath: cgroupPathBelow(options.limits.cgroupParent, id),
+    resources: { ...limitResources(options.limits), devices: options.devices.rules },
+    devices: options.devices.devices,
   });
   return { config, spec };
 }

@@ -12,6 +12,7 @@ import { STATUS_FILE } from "./clear.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
 import { emitContainer, emitDie } from "./events.ts";
+import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { startTicks } from "./process.ts";
 import { begun } from "./run.ts";
 import { type Note, surround, type Surroundings } from "./start.ts";
@@ -123,8 +124,10 @@ export async function startInBackground(
     around.letGo();
     close(lock);
   } catch (error) {
+    const short = limitsEnd(around?.cgroup?.path);
     await release();
     if (!(error instanceof MiniError)) throw error;
+    if (short.oomKilled !== undefined) emitContainer(containers.state, made.record, "oom");
     emitDie(containers.state, made.record, { exitCode: error.exitStatus ?? 125 }, 0);
     // As in Docker, what could not be started is kept unless it was to be removed at its end anyway.
     if (autoRemove) {
@@ -135,12 +138,14 @@ export async function startInBackground(
         exitCode: error.exitStatus ?? 125,
         error: error.message,
         finishedAt: new Date().toISOString(),
+        ...short,
         // A policy tries again what it has tried; it does not try what a person was told of.
         ...restart ? {} : { final: true },
       });
     }
     close(lock);
-    throw error;
+    const reached = explainEnd({ exitCode: error.exitStatus ?? 125, ...short });
+    throw reached === undefined ? error : new MiniError(`${error.message}; ${reached}`, error.exitStatus);
   }
 }
 

@@ -16,6 +16,8 @@ export interface DeviceRequest {
 
 /** What `--device` and its relatives come to, for the specification. */
 export interface DeviceSpec {
+  /** What was asked for by path. */
+  readonly requests: readonly DeviceRequest[];
   readonly devices: Device[];
   readonly rules: DeviceRule[];
 }
@@ -86,9 +88,14 @@ export function describeDevices(
   if (everything) {
     const own = new Set(given.map(({ device }) => device.path));
     const all = nodesBelow("/dev", "/dev").filter((device) => !own.has(device.path));
-    return { devices: [...all, ...given.map(({ device }) => device)], rules: [{ allow: true, access: "rwm" }] };
+    return {
+      requests,
+      devices: [...all, ...given.map(({ device }) => device)],
+      rules: [{ allow: true, access: "rwm" }],
+    };
   }
   return {
+    requests,
     devices: given.map(({ device }) => device),
     rules: [
       NO_OTHERS,

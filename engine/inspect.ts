@@ -1,6 +1,8 @@
 /** A container as `docker inspect` shows one; the fields that this has no counterpart for are left out. */
 import { isAbsolute } from "@std/path";
 import type { Spec } from "../runtime/spec.ts";
+import { explainEnd } from "./limits_end.ts";
+import { limitsHostConfig } from "./limits_inspect.ts";
 import type { Containers, Found } from "./containers.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
@@ -24,7 +26,8 @@ export function inspection(containers: Containers, { record, status, running }: 
       Dead: false,
       Pid: running?.pid ?? 0,
       ExitCode: end?.exitCode ?? 0,
-      Error: end?.error ?? "",
+      OOMKilled: end?.oomKilled !== undefined,
+      Error: end?.error ?? (end && explainEnd(end)) ?? "",
       StartedAt: record.startedAt ?? NEVER,
       FinishedAt: end?.finishedAt ?? NEVER,
     },
@@ -40,6 +43,7 @@ export function inspection(containers: Containers, { record, status, running }: 
       NetworkMode: config.network,
       ReadonlyRootfs: config.readonlyRootfs,
       Init: config.init,
+      ...limitsHostConfig(config, spec.linux ?? {}),
       Binds: mounts.map((m) => `${m.source}:${m.destination}`),
     },
     Mounts: mounts.map((m) => ({

@@ -209,21 +209,6 @@ function checkParent(parent: string): void {
   }
 }
 
-/**
- * The cgroup of a container, in the host's tree. A parent is a path from the tree's root, or the name of a slice as systemd
- * has them: `a-b.slice` is in `a.slice`. systemd.slice(5)
- */
-export function cgroupPathBelow(parent: string | undefined, id: string): string {
-  if (parent === undefined) return `/mini/${id}`;
-  const names = parent.split("/").filter((name) => name !== "" && name !== ".");
-  const last = names[0]!;
-  if (names.length === 1 && last.endsWith(".slice") && last !== "-.slice" && !parent.startsWith("/")) {
-    const parts = last.slice(0, -".slice".length).split("-");
-    return `/${parts.map((_, i) => `${parts.slice(0, i + 1).join("-")}.slice`).join("/")}/${id}`;
-  }
-  return `/${[...names.filter((name) => name !== "-.slice"), id].join("/")}`;
-}
-
 /** Files whose value is a default of ours: where the kernel does not have them the container runs without. */
 export function optionalFiles(limits: Limits): string[] {
   return [

@@ -1,14 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
-import {
-  cgroupPathBelow,
-  checkLimits,
-  type LimitFlags,
-  limitResources,
-  type Limits,
-  optionalFiles,
-  readLimits,
-} from "./limits.ts";
+import { cgroupPathBelow } from "./cgroups.ts";
+import { checkLimits, type LimitFlags, limitResources, type Limits, optionalFiles, readLimits } from "./limits.ts";
 import { changedResources, changeLimits } from "./limits_update.ts";
 
 /** Flags as the command line has them. */

@@ -1,5 +1,7 @@
 /** What is written down of a container, `ROOT/containers/ID/container.json`: all that other commands know of it. */
 
+import type { DeviceRequest } from "./devices.ts";
+import type { Limits } from "./limits.ts";
 import type { LogConfig } from "./logs/options.ts";
 
 /** The form of this file; a command that meets a newer one says so and leaves it alone. */
@@ -23,6 +25,10 @@ export interface ContainerConfig {
   network: "none" | "host";
   init: boolean;
   readonlyRootfs: boolean;
+  /** What of the host's resources it may use; without it nothing was said. */
+  limits?: Limits;
+  /** The host's devices that it was given. */
+  devices?: readonly DeviceRequest[];
 }
 
 /** What is done when a container ends by itself; `--restart`. */
@@ -44,6 +50,8 @@ export interface ContainerEnd {
   error?: string;
   /** It could not be started at all, and no policy tries again. */
   final?: boolean;
+  /** Something in it was killed because memory was short, and what there was too little of. */
+  oomKilled?: string;
 }
 
 export interface ContainerRecord {
@@ -90,9 +98,6 @@ export interface RunningState {
   /** For a container in the background: its parent, and the number of that one's descriptor of the terminal's master side. */
   shim?: { pid: number; startTicks?: number; terminal?: number };
 }
-
-/** Where a container's cgroup is in the host's tree. */
-export const cgroupPath = (id: string) => `/mini/${id}`;
 
 /** What `ps` calls it. */
 export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited";

@@ -8,6 +8,7 @@ import { create, type CreateOptions, type Made, type Source } from "./create.ts"
 import { emitContainer, emitDie } from "./events.ts";
 import { startInForeground } from "./foreground.ts";
 import { explainHost } from "./host_error.ts";
+import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { Signals } from "./signals.ts";
 import { type Note, surround, type Surroundings } from "./start.ts";
 
@@ -91,11 +92,18 @@ export async function runMade(
       end = { exitCode: status, error: error.message };
     }
     keep = !autoRemove;
+    const short = limitsEnd(around.cgroup?.path);
+    if (short.oomKilled !== undefined) emitContainer(containers.state, made.record, "oom");
     emitDie(containers.state, made.record, end, (Date.now() - Date.parse(startedAt)) / 1000);
     await around.release();
     around = undefined;
-    if (keep) containers.ended(id, { ...end, finishedAt: new Date().toISOString() });
-    if (failure) throw new MiniError(failure.message, failure.exitStatus ?? 125, { cause: failure.cause });
+    if (keep) containers.ended(id, { ...end, ...short, finishedAt: new Date().toISOString() });
+    const reached = explainEnd({ exitCode: status, ...short });
+    if (failure) {
+      const message = reached === undefined ? failure.message : `${failure.message}; ${reached}`;
+      throw new MiniError(message, failure.exitStatus ?? 125, { cause: failure.cause });
+    }
+    if (reached !== undefined) throw new MiniError(reached, status);
     return status;
   } finally {
     await around?.release();

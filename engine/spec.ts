@@ -1,7 +1,8 @@
 /** From what the command line and the image say to an OCI specification: the defaults of every container are here. */
 import { MiniError } from "../ffi/errors.ts";
 import { OCI_VERSION } from "../runtime/spec.ts";
-import type { Mount, Namespace, Rlimit, Spec } from "../runtime/spec.ts";
+import type { Resources } from "../runtime/resources.ts";
+import type { Device, Mount, Namespace, Rlimit, Spec } from "../runtime/spec.ts";
 import type { LinuxSeccomp } from "../runtime/seccomp_types.ts";
 import type { ContainerConfig } from "./record.ts";
 import type { ResolvedUser } from "./users.ts";
@@ -20,6 +21,9 @@ export interface SpecOptions {
   /** Files of the container's own that are mounted into /etc. */
   readonly etc: readonly Mount[];
   readonly cgroupsPath: string;
+  readonly resources: Resources;
+  /** Devices beside those that every container has. */
+  readonly devices: Device[];
 }
 
 /** What a program in a container must not read, because it tells of the host or changes it. */
@@ -82,9 +86,8 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
   if (twice !== undefined) throw new MiniError(`two volumes are to be mounted on ${twice || "/"}`);
   // A volume of the user's takes the place of a default one.
   const kept = mounts.filter((m) => !given.includes(m.destination) || options.volumes.includes(m));
-  const namespaces: Namespace[] = [{ type: "pid" }, { type: "mount" }, { type: "ipc" }, { type: "uts" }, {
-    type: "cgroup",
-  }];
+  const namespaces: Namespace[] = [{ type: "pid" }, { type: "mount" }, { type: "ipc" }, { type: "uts" }];
+  if (config.limits?.cgroupns !== "host") namespaces.push({ type: "cgroup" });
   if (config.network !== "host") namespaces.push({ type: "network" });
   const { uid, gid, additionalGids } = options.user, { capabilities } = options;
   return {
@@ -101,11 +104,14 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
       // Inheritable and ambient stay empty: a program of another user gets nothing handed on (CVE-2022-24769).
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
       noNewPrivileges: options.noNewPrivileges,
+      ...config.limits?.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.limits.oomScoreAdj },
     },
     mounts: kept,
     linux: {
       namespaces,
       cgroupsPath: options.cgroupsPath,
+      resources: options.resources,
+      ...options.devices.length > 0 ? { devices: options.devices } : {},
       sysctl: options.sysctl,
       maskedPaths: [...MASKED, ...thermalPaths()],
       readonlyPaths: READONLY,

@@ -1,13 +1,16 @@
 /** Starts a container that was made: in the foreground, as a child of this process, or in the background, as a shim's. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
-import { type Cgroup, type CgroupTree, cgroupTree, makeCgroup, removeCgroup } from "../runtime/cgroup.ts";
+import { type Cgroup, type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import { makeLimitedCgroup } from "../runtime/cgroup_setup.ts";
+import { allowsEverything } from "../runtime/device_filter.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
 import type { Store } from "../images/store.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
+import { optionalFiles } from "./limits.ts";
 import { startTicks } from "./process.ts";
 import type { ContainerRecord, RunningState } from "./record.ts";
 import { openView } from "./view.ts";
@@ -81,9 +84,9 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
   const folder = containers.folder(id);
   const tree = cgroupTree();
   if (!fresh) writeCreating(containers, id, spec, tree);
-  if (!tree) note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
-  const path = spec.linux?.cgroupsPath;
-  const cgroup = tree && makeCgroup(tree, path!);
+  if (!tree) withoutCgroup(made, note);
+  const limits = record.config.limits ?? {};
+  const cgroup = tree && makeLimitedCgroup(tree, spec.linux!.cgroupsPath!, spec.linux!, optionalFiles(limits));
   return {
     cgroup,
     options: {
@@ -112,6 +115,21 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
       await removeCgroup(cgroup.path);
     },
   };
+}
+
+/** @throws {MiniError} for a container that is to have less than all of the host. */
+function withoutCgroup({ record, spec }: Made, note: Note): void {
+  const { pids: _, devices = [], ...limits } = spec.linux?.resources ?? {};
+  const isLimited = Object.keys(limits).length > 0 || (record.config.limits?.pidsLimit ?? -1) !== -1;
+  if (!isLimited && allowsEverything(devices)) {
+    return note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
+  }
+  throw new MiniError(
+    "this host has no cgroup v2, without which no limit holds and nothing keeps a container from the host's devices: " +
+      "mount it ('mkdir -p /sys/fs/cgroup/unified; mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified'), " +
+      "or run the container --privileged",
+    125,
+  );
 }
 
 /**

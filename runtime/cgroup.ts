@@ -61,7 +61,7 @@ export function openCgroup(tree: CgroupTree, path: string): Cgroup {
 }
 
 /** Whether a failure means that there is no such cgroup; ENODEV: it was removed between opening the file and using it. */
-const isGone = (error: unknown) =>
+export const isGone = (error: unknown) =>
   error instanceof Deno.errors.NotFound || (error instanceof Error && error.message.includes("(os error 19)"));
 
 /** Ends every process in a cgroup, however fast they fork (cgroup.kill; kernel 5.14). No cgroup: nothing to do. */
@@ -131,14 +131,5 @@ export function isFrozen(folder: string): boolean {
   } catch (error) {
     if (isGone(error)) return false;
     throw error;
-  }
-}
-
-/** Freezes or thaws all that is in a cgroup. No cgroup: nothing to do. */
-export function freeze(folder: string, on: boolean): void {
-  try {
-    Deno.writeTextFileSync(`${folder}/cgroup.freeze`, on ? "1" : "0", { create: false });
-  } catch (error) {
-    if (!isGone(error)) throw error;
   }
 }

@@ -3,13 +3,21 @@ import { close } from "../ffi/kernel.ts";
 import { type Cgroup, type CgroupTree, makeCgroup } from "./cgroup.ts";
 import { applyResources } from "./cgroup_apply.ts";
 import { limitDevices } from "./device_limits.ts";
-import type { Resources } from "./resources.ts";
+import type { DeviceRule } from "./resources.ts";
+import type { Device, Linux } from "./spec.ts";
 
 /** The cgroup that all of ours are in, unless another parent is asked for. */
 export const MINI_CGROUP = "/mini";
 
+/** The container's own program makes the nodes that it is given: that is allowed, whatever else may be done with them. */
+function mayBeMade({ type, major, minor }: Device): DeviceRule[] {
+  if (type === "p" || major === undefined || minor === undefined) return [];
+  return [{ allow: true, type: type === "b" ? "b" : "c", major, minor, access: "m" }];
+}
+
 /**
- * Makes a cgroup and limits it. Without rules about devices those that every container has are all that may be used.
+ * Makes a cgroup and limits it to `linux.resources`. Without rules about devices those that every container has are all that
+ * may be used.
  *
  * @param optional files that are not written where their controller cannot be had: `pids.max` of a default.
  * @throws {MiniError} for what cannot be made or set; there is no cgroup then.
@@ -17,14 +25,14 @@ export const MINI_CGROUP = "/mini";
 export function makeLimitedCgroup(
   tree: CgroupTree,
   path: string,
-  resources: Resources,
+  { resources = {}, devices = [] }: Pick<Linux, "resources" | "devices">,
   optional: readonly string[] = [],
 ): Cgroup {
   const cgroup = makeCgroup(tree, path);
   try {
     applyResources(tree, path, resources, optional);
     const shared = path.startsWith(`${MINI_CGROUP}/`) ? `${tree.root}${MINI_CGROUP}` : undefined;
-    limitDevices(cgroup.fd, resources.devices ?? [], shared);
+    limitDevices(cgroup.fd, [...resources.devices ?? [], ...devices.flatMap(mayBeMade)], shared);
     return cgroup;
   } catch (error) {
     close(cgroup.fd);

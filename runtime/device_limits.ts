@@ -31,7 +31,8 @@ export function programTag(program: Uint8Array): string {
  * @param cgroup a descriptor of it, O_PATH is enough.
  * @param shared the folder of a cgroup of ours in which one is made, with nobody in it, that keeps the program which nearly
  *   all containers have: the kernel then checks and translates it once and not for each of them.
- * @throws {MiniError} where the kernel does not let us: nothing is limited then.
+ * @throws {MiniError} where the kernel does not let us: nothing is limited then. In a user namespace, where it never does,
+ *   there is nothing to limit.
  */
 export function limitDevices(cgroup: number, rules: readonly DeviceRule[], shared?: string): void {
   if (allowsEverything(rules)) return;
@@ -40,13 +41,13 @@ export function limitDevices(cgroup: number, rules: readonly DeviceRule[], share
     let program = keeper === undefined ? undefined : kept(keeper);
     if (program === undefined) {
       program = load(deviceProgram(rules));
-      if (program < 0) throw refused(-program);
+      if (program < 0) return failed(-program);
       // Where it cannot be kept, the next container loads it again.
       if (keeper !== undefined) attach(keeper, program);
     }
     const result = attach(cgroup, program);
     close(program);
-    if (result < 0) throw refused(-result);
+    if (result < 0) failed(-result);
   } finally {
     if (keeper !== undefined) close(keeper);
   }
@@ -106,13 +107,20 @@ function attach(cgroup: number, program: number): number {
   return trySyscall("bpf", BPF_PROG_ATTACH, attributes, 16);
 }
 
-function refused(errno: number): MiniError {
+/** Whether we are in a user namespace of somebody else's making: there no device can be made, and no mount of ours has any. */
+function inUserNamespace(): boolean {
+  return Deno.readTextFileSync("/proc/self/uid_map").trim().split(/\s+/).join(" ") !== "0 0 4294967295";
+}
+
+/** @throws {MiniError} unless there is nothing to be kept from the container. */
+function failed(errno: number): void {
+  if (errno === Errno.EPERM && inUserNamespace()) return;
   const why: Record<number, string> = {
     [Errno.EPERM]: "mini needs the capabilities BPF and NET_ADMIN (or SYS_ADMIN) for that, and no filter around it",
     [Errno.ENOSYS]: "this kernel has no bpf system call (CONFIG_BPF_SYSCALL)",
     [Errno.EINVAL]: "this kernel does not do that (CONFIG_CGROUP_BPF)",
   };
-  return new MiniError(
+  throw new MiniError(
     `cannot keep the host's devices from the container: bpf says ${errnoName(errno)}${
       why[errno] ? `; ${why[errno]}` : ""
     }; --privileged runs it with all of them`,

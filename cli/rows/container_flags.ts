@@ -1,6 +1,7 @@
 /** The flags of a new container, which `mini run` and `mini create` share. */
 
 import type { Flag } from "../command.ts";
+import { limitFlags } from "./limits.ts";
 
 const PROCESS = "Program";
 const FILES = "Files";
@@ -113,4 +114,6 @@ export const containerFlags: readonly Flag[] = [
     description: "Security option, no-new-privileges[=false], seccomp=unconfined|builtin|FILE",
   },
   { name: "sysctl", kind: "list", heading: ISOLATION, description: "Set a kernel parameter, name=value" },
+
+  ...limitFlags,
 ];

@@ -1,5 +1,5 @@
 /** The flags that limit what a container may use, and those that give it devices: for `run`, `create` and `update`. */
-import type { Flag } from "../command.ts";
+import type { CommandRow, Flag } from "../command.ts";
 
 const LIMITS = "Limits";
 const DEVICES = "Devices";
@@ -75,3 +75,26 @@ export const limitFlags: readonly Flag[] = [
     description: "Let it use devices by their numbers, 'c 10:200 rwm'",
   },
 ];
+
+/** `mini update`. */
+export const update: CommandRow = {
+  name: "update",
+  aliases: ["container update"],
+  group: "Run containers",
+  summary: "Change the limits of containers, also while they run",
+  usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+  flags: [
+    ...changeableLimitFlags,
+    {
+      name: "restart",
+      kind: "string",
+      values: ["no", "on-failure", "on-failure:", "always", "unless-stopped"],
+      description: "What to do when it ends by itself: no, on-failure[:n], always, unless-stopped",
+    },
+  ],
+  positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [
+    { command: "mini update --memory 512m --cpus 1.5 web", comment: "Other limits, at once" },
+    { command: "mini update --memory 0 web", comment: "No limit on memory any more" },
+  ],
+};
