@@ -14,7 +14,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   }
   const change = { limits, restart: restart === undefined ? undefined : readRestart(restart) };
   const containers = new Containers(globals.root, globals.state);
-  const status = await forEachNamed(args, async (name) => void update(containers, await containers.get(name), change));
+  const status = await forEachNamed(args, async (name) => update(containers, await containers.get(name), change));
   if (change.restart) {
     const { wakeMonitor } = await import("../engine/monitor/wake.ts");
     wakeMonitor(containers);

@@ -4,9 +4,10 @@ import { cgroupTree } from "../runtime/cgroup.ts";
 import { applyResources } from "../runtime/cgroup_apply.ts";
 import type { Spec } from "../runtime/spec.ts";
 import { type Containers, type Found, writeFile } from "./containers.ts";
+import { emitContainer } from "./events.ts";
 import { limitResources, type Limits, optionalFiles } from "./limits.ts";
 import { changedResources, changeLimits } from "./limits_update.ts";
-import type { ContainerRecord, RestartPolicy } from "./record.ts";
+import type { RestartPolicy } from "./record.ts";
 
 /** What is to be different; what is not given stays. */
 export interface Change {
@@ -19,7 +20,7 @@ export interface Change {
  *
  * @throws {MiniError} for what cannot be: nothing is changed then.
  */
-export function update(containers: Containers, found: Found, { limits, restart }: Change): ContainerRecord {
+export function update(containers: Containers, found: Found, { limits, restart }: Change): void {
   const changed = containers.change(found.record.id, (record) => {
     if (restart && restart.name !== "no" && record.autoRemove) {
       throw new MiniError(`container ${record.name} is removed when it exits (--rm), so it cannot be restarted then`);
@@ -34,6 +35,7 @@ export function update(containers: Containers, found: Found, { limits, restart }
     record.config.limits = next;
     if (restart) record.restart = restart;
   });
+  emitContainer(containers.state, changed, "update");
 }
 
 function setLimits({ running }: Found, old: Limits, next: Limits): void {
