@@ -1,0 +1,158 @@
+/** A container's resolver: two sockets in its own network namespace, answered by this process. */
+import { CLONE_NEWNET, O_NONBLOCK, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/constants.ts";
+import { Errno, SyscallError } from "../../ffi/errors.ts";
+import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
+import { op, type Program, result } from "../../ffi/program.ts";
+import { readable, writable } from "../../ffi/reactor.ts";
+import { spawn, waitForExit } from "../../ffi/spawn.ts";
+import { forwarder, readMessage, type Upstreams, writeMessage } from "./forward.ts";
+import { fit, readQuery } from "./message.ts";
+import { type Forward, type Names, resolve } from "./resolver.ts";
+import { receiveFrom, sendTo, socketAddress } from "./socket.ts";
+
+/** Where a container finds its resolver: the address that Docker uses. */
+export const RESOLVER_ADDRESS = "127.0.0.11";
+const AF_UNIX = 1, AF_INET = 2, BACKLOG = 64;
+/** Connections over TCP at a time, and how long one may be silent. */
+const MOST_CONNECTIONS = 32, SILENCE_MS = 10_000;
+
+/** The two sockets of a resolver; the caller's to close. */
+export interface ResolverSockets {
+  readonly datagrams: number;
+  readonly listener: number;
+}
+
+/**
+ * Opens the sockets in the network namespace of a process, by a program that joins it.
+ *
+ * @param pidfd of the process. @param port 0: one that is free. @throws {SyscallError} when the port is taken.
+ */
+export function openSockets(pidfd: number, port: number): ResolverSockets {
+  const pair = new Int32Array(2);
+  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+  const [ours, theirs] = [pair[0]!, pair[1]!];
+  const address = socketAddress(RESOLVER_ADDRESS, port);
+  const program: Program = [
+    op("setns", [pidfd, Number(CLONE_NEWNET)], "the container's network"),
+    op("socket", [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | O_NONBLOCK, 0], "for datagrams", { name: "datagrams" }),
+    op("bind", [result("datagrams"), address, address.length], "where the container asks", { on: RESOLVER_ADDRESS }),
+    op("socket", [AF_INET, SOCK_STREAM | SOCK_CLOEXEC | O_NONBLOCK, 0], "for long answers", { name: "listener" }),
+    op("bind", [result("listener"), address, address.length], "at the same place", { on: RESOLVER_ADDRESS }),
+    op("listen", [result("listener"), BACKLOG], "take connections"),
+    op("write", [theirs, "+", 1], "tell mini"),
+    op("read", [theirs, { cell: "answer", size: 8 }, 1], "until it has taken them"),
+    op("exit_group", [0], "done"),
+  ];
+  const { pidfd: child, results } = spawn(program, { pass: [theirs, pidfd] });
+  close(theirs);
+  const taken: number[] = [];
+  try {
+    if (trySyscall("read", ours, new Uint8Array(1), 1) !== 1) {
+      const failure = results.failure();
+      throw new SyscallError(failure?.operation.call ?? "setns", failure?.errno ?? Errno.ESRCH, RESOLVER_ADDRESS);
+    }
+    for (const name of ["datagrams", "listener"]) taken.push(syscall("pidfd_getfd", child, results.of(name)!, 0));
+    return { datagrams: taken[0]!, listener: taken[1]! };
+  } catch (error) {
+    taken.forEach(close);
+    throw error;
+  } finally {
+    close(ours);
+    waitForExit(child);
+    close(child);
+    results.close();
+  }
+}
+
+/** The port that a socket is bound to. */
+export function portOf(fd: number): number {
+  const address = new Uint8Array(28), length = new Uint32Array([28]);
+  syscall("getsockname", fd, address, length);
+  return address[2]! << 8 | address[3]!;
+}
+
+/** Answers at two sockets until it is stopped. */
+export class ResolverServer {
+  readonly #stop = new AbortController();
+  readonly #done: Promise<unknown>;
+  readonly #names: Names;
+  readonly #short: Forward;
+  readonly #whole: Forward;
+  #connections = 0;
+
+  /** @param sockets closed by `close`. @param upstreams none: only names of containers are answered. */
+  constructor(sockets: ResolverSockets, names: Names, upstreams: Upstreams) {
+    this.#names = names;
+    this.#short = forwarder(upstreams, false);
+    this.#whole = forwarder(upstreams, true);
+    this.#done = Promise.allSettled([this.#datagrams(sockets.datagrams), this.#listen(sockets.listener)]).finally(
+      () => {
+        close(sockets.datagrams);
+        close(sockets.listener);
+      },
+    );
+  }
+
+  /** Stops, and closes the sockets. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #datagrams(fd: number): Promise<void> {
+    const { signal } = this.#stop;
+    while (await readable(fd, signal)) {
+      for (let datagram; (datagram = receiveFrom(fd)) !== undefined;) {
+        const { bytes, from } = datagram;
+        // Nobody waits for it here: one that is slow must not keep the others from their answers.
+        resolve(bytes, this.#names, this.#short, false).then((message) => {
+          if (!message || signal.aborted) return;
+          const question = readQuery(bytes);
+          sendTo(fd, question ? fit(message, question) : message, from);
+        }).catch(() => {}); // BadQuery was answered by its refusal, and has no question to fit to
+      }
+    }
+  }
+
+  async #listen(fd: number): Promise<void> {
+    const { signal } = this.#stop;
+    while (await readable(fd, signal)) {
+      const connection = trySyscall("accept4", fd, null, null, SOCK_CLOEXEC | O_NONBLOCK);
+      if (connection < 0) continue;
+      if (this.#connections >= MOST_CONNECTIONS) {
+        close(connection);
+        continue;
+      }
+      this.#connections++;
+      this.#serve(connection).catch(() => {}).finally(() => { // whatever it is, it is the end of this connection only
+        this.#connections--;
+        close(connection);
+      });
+    }
+  }
+
+  async #serve(fd: number): Promise<void> {
+    const stream = new Stream(fd, this.#stop.signal);
+    for (let query; (query = await readMessage(stream)) !== undefined;) {
+      const message = await resolve(query, this.#names, this.#whole, true);
+      if (message) await writeMessage(stream, message);
+    }
+  }
+}
+
+/** A connection as something to read and write. */
+class Stream {
+  constructor(readonly fd: number, readonly stop: AbortSignal) {}
+
+  async read(bytes: Uint8Array): Promise<number | null> {
+    if (!await readable(this.fd, AbortSignal.any([this.stop, AbortSignal.timeout(SILENCE_MS)]))) return null;
+    const count = trySyscall("read", this.fd, bytes, bytes.length);
+    return count <= 0 ? null : count;
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    if (!await writable(this.fd, AbortSignal.any([this.stop, AbortSignal.timeout(SILENCE_MS)]))) return bytes.length;
+    const MSG_NOSIGNAL = 0x4000;
+    return syscall("sendto", this.fd, bytes, bytes.length, MSG_NOSIGNAL, null, 0);
+  }
+}

@@ -1,0 +1,108 @@
+import { assert, assertEquals } from "@std/assert";
+import { O_NONBLOCK, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/constants.ts";
+import { close, syscall } from "../../ffi/kernel.ts";
+import { readable } from "../../ffi/reactor.ts";
+import { addressBytes, answer, NOERROR, readQuery } from "./message.ts";
+import { readMessage, writeMessage } from "./forward.ts";
+import { portOf, ResolverServer, type ResolverSockets } from "./server.ts";
+import { connectedSocket, receiveFrom, sendTo, socketAddress } from "./socket.ts";
+import { hostUpstreams, nameservers, reachableConfiguration, searchDomains } from "./upstreams.ts";
+
+function query(name: string): Uint8Array<ArrayBuffer> {
+  const labels = name.split(".").flatMap((l) => [l.length, ...new TextEncoder().encode(l)]);
+  return new Uint8Array([0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...labels, 0, 0, 1, 0, 1]);
+}
+
+/** Sockets on the loopback address of this machine. */
+function sockets(): ResolverSockets & { port: number } {
+  const listener = syscall("socket", 2, SOCK_STREAM | SOCK_CLOEXEC | O_NONBLOCK, 0);
+  syscall("bind", listener, socketAddress("127.0.0.1", 0), 16);
+  syscall("listen", listener, 8);
+  const port = portOf(listener);
+  const datagrams = syscall("socket", 2, SOCK_DGRAM | SOCK_CLOEXEC | O_NONBLOCK, 0);
+  syscall("bind", datagrams, socketAddress("127.0.0.1", port), 16);
+  return { listener, datagrams, port };
+}
+
+const names = { addresses: (name: string) => name === "web" ? ["10.9.8.7"] : undefined, name: () => undefined };
+
+/** Asks over UDP; undefined if there is no answer in time. */
+async function ask(port: number, message: Uint8Array): Promise<Uint8Array | undefined> {
+  const fd = connectedSocket("127.0.0.1", port);
+  try {
+    syscall("sendto", fd, message, message.length, 0, null, 0);
+    if (!await readable(fd, AbortSignal.timeout(5000))) return undefined;
+    return receiveFrom(fd)?.bytes;
+  } finally {
+    close(fd);
+  }
+}
+
+Deno.test("names of containers are answered, others by whoever is asked next, over UDP and TCP", async () => {
+  // The one that is asked first does not listen; the second gives a long answer that UDP has no room for.
+  const upstream = sockets(), dead = sockets();
+  close(dead.listener);
+  close(dead.datagrams);
+  const stop = new AbortController();
+  const many = Array.from({ length: 60 }, (_, i) => addressBytes(`192.0.2.${i}`));
+  const answering = (async () => {
+    while (await readable(upstream.datagrams, stop.signal)) {
+      const { bytes, from } = receiveFrom(upstream.datagrams)!;
+      sendTo(upstream.datagrams, answer(readQuery(bytes)!, NOERROR, many, 65535), from);
+    }
+  })();
+  const own = sockets();
+  const server = new ResolverServer(own, names, () => [`127.0.0.1#${dead.port}`, `127.0.0.1#${upstream.port}`]);
+  try {
+    assertEquals([...(await ask(own.port, query("web")))!.subarray(-4)], [10, 9, 8, 7]);
+    const cut = (await ask(own.port, query("example.com")))!;
+    assert(cut.length <= 512 && cut[2]! & 2, "it says that it was cut");
+    assertEquals([cut[0], cut[1]], [0x12, 0x34]);
+    assertEquals((await ask(own.port, query("nobody")))![3]! & 15, 3);
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: own.port });
+    for (let i = 0; i < 3; i++) {
+      await writeMessage(connection, query("web"));
+      assertEquals([...(await readMessage(connection))!.subarray(-4)], [10, 9, 8, 7]);
+    }
+    const all = await Promise.all(Array.from({ length: 200 }, () => ask(own.port, query("web"))));
+    assert(all.every((message) => message?.at(-1) === 7));
+  } finally {
+    stop.abort();
+    await answering;
+    await server.close();
+    close(upstream.datagrams);
+    close(upstream.listener);
+  }
+});
+
+Deno.test("without anybody to ask there is an answer that says so", async () => {
+  const own = sockets(), server = new ResolverServer(own, names, () => []);
+  assertEquals((await ask(own.port, query("example.com")))![3]! & 15, 2);
+  await server.close();
+});
+
+Deno.test("the host's resolvers are those of resolv.conf, behind systemd-resolved the real ones", () => {
+  const text = "# a\nnameserver 127.0.0.53\n nameserver fe80::1%eth0\nsearch a.example b.example\noptions edns0\n";
+  assertEquals(nameservers(text), ["127.0.0.53", "fe80::1"]);
+  assertEquals(searchDomains(text), ["a.example", "b.example"]);
+  const folder = Deno.makeTempDirSync(), path = `${folder}/resolv.conf`, behind = `${folder}/behind`;
+  try {
+    assertEquals(hostUpstreams(path)(), ["127.0.0.1"]);
+    assertEquals(reachableConfiguration(path, behind), "");
+    Deno.writeTextFileSync(path, "nameserver 192.0.2.1\n# kept as it is\n");
+    assertEquals(reachableConfiguration(path, behind), "nameserver 192.0.2.1\n# kept as it is\n");
+    assertEquals(hostUpstreams(path)(), ["192.0.2.1"]);
+    Deno.writeTextFileSync(path, text);
+    assertEquals(
+      reachableConfiguration(path, behind),
+      "nameserver fe80::1\nsearch a.example b.example\noptions edns0\n",
+    );
+    Deno.writeTextFileSync(behind, "nameserver 192.0.2.9\nnameserver 127.0.0.1\n");
+    assertEquals(
+      reachableConfiguration(path, behind),
+      "nameserver 192.0.2.9\nsearch a.example b.example\noptions edns0\n",
+    );
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
