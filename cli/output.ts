@@ -55,15 +55,15 @@ export function shorten(text: string, width: number): string {
   return characters.length <= width ? text : `${characters.slice(0, width - 1).join("")}…`;
 }
 
-/** The narrowest column of Docker's tables, and the spaces after the widest cell of a column. */
+/** The narrowest column of most of Docker's tables, and the spaces after the widest cell of a column. */
 const NARROWEST = 10, GAP = 3;
 
-/** Lines of cells as Docker prints its tables: columns at least 10 wide, 3 spaces between, none after the last. */
-export function layTable(rows: readonly (readonly string[])[]): string {
+/** Lines of cells as Docker prints its tables: columns at least so wide, 3 spaces between, none after the last. */
+export function layTable(rows: readonly (readonly string[])[], narrowest = NARROWEST): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [i, cell] of row.slice(0, -1).entries()) {
-      widths[i] = Math.max(widths[i] ?? NARROWEST, [...cell].length + GAP);
+      widths[i] = Math.max(widths[i] ?? narrowest, [...cell].length + GAP);
     }
   }
   return rows.map((row) => {

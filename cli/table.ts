@@ -6,8 +6,8 @@
 import type { Command } from "./command.ts";
 import { create, exec, exportRow, kill, pause, restart, rm, start, stop, unpause } from "./rows/containers.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
-import { events, inspect, ps } from "./rows/look.ts";
 import { update } from "./rows/limits.ts";
+import { events, inspect, ps, stats, top } from "./rows/look.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { run } from "./rows/run.ts";
@@ -52,6 +52,8 @@ export const commands: readonly Command[] = [
   { ...exportRow, load: () => import("./export.ts") },
   { ...ps, load: () => import("./ps.ts") },
   { ...inspect, load: () => import("./inspect.ts") },
+  { ...top, load: () => import("./top.ts") },
+  { ...stats, load: () => import("./stats.ts") },
   { ...events, load: () => import("./events.ts") },
   { ...pull, load: () => import("./pull.ts") },
   { ...push, load: () => import("./push.ts") },

@@ -86,3 +86,38 @@ export const events: CommandRow = {
     },
   ],
 };
+
+/** `mini top`. */
+export const top: CommandRow = {
+  name: "top",
+  aliases: ["container top"],
+  group,
+  summary: "Show the processes of a container",
+  usage: "CONTAINER [PS OPTIONS]",
+  flags: [],
+  positionals: { min: 1, needs: "a container", stopAtFirst: true, complete: ["container"] },
+  examples: [
+    { command: "mini top web", comment: "As ps -ef shows them" },
+    { command: "mini top web -o pid,rss,args", comment: "With columns of your choice" },
+  ],
+};
+
+/** `mini stats`. */
+export const stats: CommandRow = {
+  name: "stats",
+  aliases: ["container stats"],
+  group,
+  summary: "Show what containers use of the processors, the memory, the network and the disks",
+  usage: "[OPTIONS] [CONTAINER...]",
+  flags: [
+    { name: "all", short: "a", kind: "boolean", description: "Show also containers that do not run" },
+    listFormat,
+    { name: "no-stream", kind: "boolean", description: "Print it once, and end" },
+    noTrunc,
+  ],
+  positionals: { min: 0, complete: ["container"], repeat: true },
+  examples: [
+    { command: "mini stats", comment: "All that run, until Ctrl-C" },
+    { command: "mini stats --no-stream --format '{{.Name}} {{.MemUsage}}'", comment: "The memory of each, once" },
+  ],
+};
