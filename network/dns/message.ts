@@ -3,6 +3,8 @@
  * else handed on as it is. RFC 1035, section 4; RFC 3596 for AAAA; RFC 6891 for the size that a client takes.
  */
 
+import { ipBytes, parseIp } from "../address.ts";
+
 /** Types of records that are answered here. */
 export const A = 1, PTR = 12, AAAA = 28, OPT = 41;
 const IN = 1;
@@ -168,16 +170,9 @@ export function reverseAddress(name: string): string | undefined {
   return digits.match(/.{4}/g)!.join(":");
 }
 
-/** The bytes of an address. */
-export function addressBytes(address: string): Uint8Array {
-  if (!address.includes(":")) return new Uint8Array(address.split(".").map(Number));
-  return new Uint8Array(expand(address).flatMap((group) => [group >> 8, group & 0xff]));
-}
-
-/** The eight groups of an IPv6 address, which may have a `::`. */
-export function expand(address: string): number[] {
-  const [left = "", right] = address.split("::");
-  const groups = (text: string) => text === "" ? [] : text.split(":").map((group) => parseInt(group, 16));
-  const before = groups(left), after = right === undefined ? [] : groups(right);
-  return [...before, ...new Array(8 - before.length - after.length).fill(0), ...after];
+/** The bytes of an address. @throws {Error} for what is none. */
+export function addressBytes(address: string): Uint8Array<ArrayBuffer> {
+  const ip = parseIp(address);
+  if (!ip) throw new Error(`${address} is no address`);
+  return ipBytes(ip);
 }

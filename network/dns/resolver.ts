@@ -1,11 +1,11 @@
 /** What a container's resolver answers: the names of its networks itself, everything else from the host's resolvers. */
+import { formatIp, parseIp } from "../address.ts";
 import {
   A,
   AAAA,
   addressBytes,
   answer,
   BadQuery,
-  expand,
   NOERROR,
   NXDOMAIN,
   PTR,
@@ -73,7 +73,8 @@ const isV4 = (address: string) => !address.includes(":");
 
 /** An address as one text, however it was written. */
 export function canonical(address: string): string {
-  return isV4(address) ? address : expand(address).map((group) => group.toString(16)).join(":");
+  const ip = parseIp(address);
+  return ip ? formatIp(ip) : address;
 }
 
 /** Another one first each time: those who take the first share the work. */
