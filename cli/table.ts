@@ -5,6 +5,7 @@
 
 import type { Command } from "./command.ts";
 import { create, exec, exportRow, kill, pause, restart, rm, start, stop, unpause } from "./rows/containers.ts";
+import { cp } from "./rows/files.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
 import { events, inspect, ps, stats, top } from "./rows/look.ts";
@@ -49,6 +50,7 @@ export const commands: readonly Command[] = [
   { ...update, load: () => import("./update.ts") },
   { ...kill, load: () => import("./kill.ts") },
   { ...rm, load: () => import("./rm.ts") },
+  { ...cp, load: () => import("./cp.ts") },
   { ...exportRow, load: () => import("./export.ts") },
   { ...ps, load: () => import("./ps.ts") },
   { ...inspect, load: () => import("./inspect.ts") },

@@ -13,7 +13,7 @@ import { planLayers, VIEW } from "../runtime/plan_view.ts";
 export interface ViewSource {
   readonly layers: readonly string[];
   readonly upper?: string;
-  /** An empty folder to mount on; `TARGET.links` beside it may be made (overlay.ts). */
+  /** An empty folder to mount on; `TARGET.links` or `TARGET.view` beside it may be made (overlay.ts). */
   readonly target: string;
 }
 
@@ -29,9 +29,12 @@ export function openView({ layers, upper, target }: ViewSource): number {
   const folders = upper === undefined ? layers : [...layers, upper];
   if (folders.length === 1) return open(folders[0]!, O_PATH | O_DIRECTORY);
   // Without an upper folder overlayfs is read-only and needs no work folder.
-  const rootfs = overlayRootfs({ lowers: folders, target });
+  const rootfs = overlayRootfs({ lowers: folders, target, links: linksFor(target, upper) });
   return takeRoot((sync) => planLayers(rootfs, sync), { flags: CLONE_NEWNS });
 }
+
+/** Where links to the layers are, which stand in another order where the container's own changes are one of them. */
+export const linksFor = (target: string, upper: string | undefined) => `${target}.${upper ? "view" : "links"}`;
 
 /**
  * Takes the root that a program of plan_view.ts opens. The program has ended when this returns.

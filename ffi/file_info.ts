@@ -63,6 +63,21 @@ export function tryStatAt(dirfd: number, path: Path): FileInfo | undefined {
   }
 }
 
+/** What statfs(2) tells of the file system that an open file is in. */
+export interface FileSystemInfo {
+  /** One of linux/magic.h. */
+  type: number;
+  /** Nothing can be written there, at least not by the way on which the file was opened. */
+  readonly: boolean;
+}
+
+/** fstatfs(2). @throws {SyscallError} */
+export function fileSystemOf(fd: number): FileSystemInfo {
+  const ST_RDONLY = 1n, words = new BigInt64Array(16); // struct statfs: f_type is the first word, f_flags the eleventh
+  checked("fstatfs", "", fd, words);
+  return { type: Number(words[0]), readonly: (words[10]! & ST_RDONLY) !== 0n };
+}
+
 /** The names in a directory, without `.` and `..`, in the bytes' order. @throws {SyscallError} */
 export function readDirectory(dirfd: number, path: Path = "."): Uint8Array[] {
   const fd = openat(dirfd, path, K.O_RDONLY | K.O_DIRECTORY | K.O_NOFOLLOW);

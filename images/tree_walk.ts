@@ -8,9 +8,8 @@
  */
 import * as K from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import { type FileInfo, readDirectory, readlinkAt, statAt, xattrsOf } from "../ffi/file_info.ts";
+import { type FileInfo, fileSystemOf, readDirectory, readlinkAt, statAt, xattrsOf } from "../ffi/file_info.ts";
 import { closeFd, lseek, openat, pread, read, SEEK_DATA, SEEK_HOLE } from "../ffi/files.ts";
-import { trySyscall } from "../ffi/kernel.ts";
 import type { TarEntry } from "./tar.ts";
 import { shortPath } from "./unpack_path.ts";
 
@@ -38,6 +37,8 @@ export interface WalkOptions {
   readonly name?: Uint8Array;
   /** Shows folders where the kernel's own file systems (proc, sysfs …) are mounted as empty ones. */
   readonly withoutKernel?: boolean;
+  /** Told of each folder before it is looked into. */
+  readonly onFolder?: (info: FileInfo, path: Uint8Array) => void;
   /** Told of each socket, of which there can be no copy. */
   readonly onSocket?: () => void;
 }
@@ -135,9 +136,12 @@ class Walk {
     if (kind === K.S_IFREG) return await this.file(fd, path, info);
     const entry = present(path, () => describe(fd, path, info));
     if (entry === undefined) return;
+    if (kind === K.S_IFDIR) this.options.onFolder?.(info, path);
     await this.sink.entry(entry);
     if (kind !== K.S_IFDIR) return;
-    if (this.options.withoutKernel && outer !== undefined && outer !== info.device && isKernels(fd)) return;
+    if (this.options.withoutKernel && outer !== undefined && outer !== info.device) {
+      if (KERNEL_FILESYSTEMS.has(fileSystemOf(fd).type)) return;
+    }
     const names = present(path, () => readDirectory(fd));
     if (names === undefined) return;
     const own = openat(fd, ".", K.O_PATH | K.O_DIRECTORY);
@@ -242,12 +246,6 @@ function typeOf({ mode }: FileInfo): TreeEntry["type"] {
       return "fifo";
   }
   return "file";
-}
-
-/** Whether a folder is the kernel's own. */
-function isKernels(fd: number): boolean {
-  const statfs = new BigInt64Array(16);
-  return trySyscall("fstatfs", fd, statfs) === 0 && KERNEL_FILESYSTEMS.has(Number(statfs[0]));
 }
 
 /** Where a file has content, and an empty piece at its end. */

@@ -11,8 +11,10 @@ export interface Layers {
   /** Takes the changes; without it the mount is read-only, and `work` is not used. */
   readonly upper?: string;
   readonly work?: string;
-  /** An empty folder to mount on, in the container's mount namespace alone. `TARGET.links` beside it may be made. */
+  /** An empty folder to mount on, in the container's mount namespace alone. */
   readonly target: string;
+  /** A folder that may be made for links to the layers; `TARGET.links` without it. Each order of layers has its own. */
+  readonly links?: string;
   /** The container's changes need not survive a power loss, because the container does not: nothing is synced at its end. */
   readonly volatile?: boolean;
 }
@@ -45,7 +47,7 @@ export function overlayRootfs(layers: Layers): Extract<Rootfs, { kind: "overlay"
   if (!special && new TextEncoder().encode(plain).length <= PAGE) {
     return { kind: "overlay", options: plain, relativeTo: "/", target };
   }
-  const links = `${target}.links`;
+  const links = layers.links ?? `${target}.links`;
   Deno.mkdirSync(links, { recursive: true, mode: 0o700 });
   let count = 0;
   const options = write((folder) => {
