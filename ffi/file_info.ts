@@ -23,6 +23,8 @@ export interface FileInfo {
   /** Bytes on the disk (512 × st_blocks). */
   diskBytes: number;
   mtime: Time;
+  /** Something is mounted there: the file or folder of that name in its own file system is another one. */
+  isMount: boolean;
 }
 
 function checked(call: SyscallName, path: Path, ...args: Value[]): number {
@@ -31,7 +33,7 @@ function checked(call: SyscallName, path: Path, ...args: Value[]): number {
   return result;
 }
 
-const STATX_BASIC_STATS = 0x7ff;
+const STATX_BASIC_STATS = 0x7ff, STATX_ATTR_MOUNT_ROOT = 0x2000n;
 
 /** statx(2), not following a link at the end; with "" it is about `dirfd` itself. @throws {SyscallError} */
 export function statAt(dirfd: number, path: Path): FileInfo {
@@ -49,6 +51,7 @@ export function statAt(dirfd: number, path: Path): FileInfo {
     mtime: { seconds: Number(view.getBigInt64(112, true)), nanoseconds: view.getUint32(120, true) },
     rdevMajor: view.getUint32(128, true),
     rdevMinor: view.getUint32(132, true),
+    isMount: (view.getBigUint64(8, true) & STATX_ATTR_MOUNT_ROOT) !== 0n,
     device: `${view.getUint32(136, true)}:${view.getUint32(140, true)}`,
   };
 }

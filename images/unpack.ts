@@ -241,7 +241,7 @@ export class Unpacker implements TarSink {
     }
     if (entry.type === "hardlink" && isSameFile(this.root, entry, there)) return false;
     if (!this.inUse) removeTreeAt(parent, name);
-    else if (!this.removeFile(entry, path, parent, name, type === K.S_IFDIR)) return false;
+    else if (!this.removeFile(entry, path, parent, name, there)) return false;
     this.folders.forget(path, type === K.S_IFDIR || type === K.S_IFLNK);
     if (entry.type === "directory" && this.whiteouts && isWhiteout(there)) {
       // A layer that takes a folder away and puts another one in its place: nothing from below may shine through.
@@ -251,25 +251,21 @@ export class Unpacker implements TarSink {
   }
 
   /** Removes what is in the way of an entry. Returns false if the entry's content is to be written into it instead. */
-  private removeFile(
-    entry: TarEntry,
-    path: Uint8Array,
-    parent: number,
-    name: Uint8Array,
-    isFolder: boolean,
-  ): boolean {
+  private removeFile(entry: TarEntry, path: Uint8Array, parent: number, name: Uint8Array, there: FileInfo): boolean {
+    const isFolder = (there.mode & K.S_IFMT) === K.S_IFDIR;
     if (isFolder || entry.type === "directory") {
       const is = isFolder ? "a folder" : "not a folder", and = isFolder ? "not one" : "one";
       throw new MiniError(`${shortPath(path)} is ${is} there, and what is copied is ${and}`);
     }
-    try {
+    // To remove the name would unmount it, where the mount is another mount namespace's (vfs_unlink() of fs/namei.c).
+    if (!there.isMount) {
       files.unlinkat(parent, name);
       return true;
-    } catch (error) {
-      const isMount = error instanceof SyscallError && error.errno === Errno.EBUSY;
-      if (!isMount || entry.type !== "file") throw error;
-      this.file = openMounted(parent, name, path);
     }
+    if (entry.type !== "file") {
+      throw new MiniError(`${shortPath(path)} is mounted there, and only a file's content can be written into it`);
+    }
+    this.file = openMounted(parent, name, path);
     this.fileEntry = entry;
     this.fileOffset = 0;
     this.isMounted = true;
