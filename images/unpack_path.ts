@@ -29,7 +29,7 @@ export function cleanPath(path: Uint8Array): Uint8Array {
     at = next + 1;
     if (part.length === 0 || (part.length === 1 && part[0] === DOT)) continue;
     if (part.length === 2 && part[0] === DOT && part[1] === DOT) {
-      if (parts.pop() === undefined) throw new MiniError(`the entry ${shortPath(path)} leads out of the root with ..`);
+      if (parts.pop() === undefined) throw new MiniError(`with .. the entry ${shortPath(path)} leads out of the root`);
     } else {
       if (part.length > MAX_NAME) throw new MiniError(`the name ${shortPath(path)} is too long`);
       parts.push(part);

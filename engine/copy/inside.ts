@@ -6,7 +6,7 @@ import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import { Store } from "../../images/store.ts";
 import { overlayRootfs } from "../../runtime/overlay.ts";
-import type { Rootfs } from "../../runtime/plan.ts";
+import type { PlainRootfs } from "../../runtime/plan_root.ts";
 import { planJoin, planView, SCRATCH_UPPER, SCRATCH_WORK } from "../../runtime/plan_view.ts";
 import type { Mount } from "../../runtime/spec.ts";
 import { Busy, type Containers, type Found } from "../containers.ts";
@@ -162,7 +162,7 @@ function rootfsOf(
   containers: Containers,
   record: ContainerRecord,
   purpose: Purpose,
-): { rootfs: Rootfs; scratch: boolean } {
+): { rootfs: PlainRootfs; scratch: boolean } {
   if (record.layers.length === 0) return { rootfs: { kind: "directory", path: record.image }, scratch: false };
   const store = new Store(containers.root), folder = containers.folder(record.id), target = `${folder}/merged`;
   const layers = record.layers.map((diffID) => store.layers.path(diffID)), upper = `${folder}/upper`;
