@@ -9,7 +9,7 @@ import { overlayRootfs } from "../../runtime/overlay.ts";
 import type { PlainRootfs } from "../../runtime/plan_root.ts";
 import { planJoin, planView, SCRATCH_UPPER, SCRATCH_WORK } from "../../runtime/plan_view.ts";
 import type { Mount } from "../../runtime/spec.ts";
-import { Busy, type Containers, type Found } from "../containers.ts";
+import { Busy, type Containers, type Found, NoSuchContainer } from "../containers.ts";
 import { pidfdOf } from "../control.ts";
 import { specOf } from "../mounts.ts";
 import { isAlive } from "../process.ts";
@@ -134,6 +134,7 @@ function openStopped(containers: Containers, { record }: Found, purpose: Purpose
   const unlock = () => lock === undefined || containers.settle(id, lock);
   try {
     const spec = specOf(containers, record);
+    if (!spec) throw new NoSuchContainer(record.name);
     const { rootfs, scratch } = rootfsOf(containers, record, purpose);
     const root = takeRoot((sync) =>
       planView({
