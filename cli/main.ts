@@ -1,6 +1,7 @@
 /** The command line: finds the command, runs it, and tells its failures. */
 
 import { MiniError, SyscallError } from "../ffi/errors.ts";
+import { calledAs } from "../ffi/self.ts";
 import { printable, write } from "./output.ts";
 import { versionLine } from "./version.ts";
 
@@ -21,6 +22,8 @@ export async function main(args: readonly string[]): Promise<number> {
     Deno.exit(report(event.reason, failure.status, failure.debug));
   });
   try {
+    const oci = args[0] === "oci" ? args.slice(1) : calledAs() === "mini-runc" ? args : undefined;
+    if (oci) return await (await import("./oci/main.ts")).ociMain(oci, report);
     if (args[0] === "--version" || args[0] === "-v") {
       write(versionLine());
       return 0;

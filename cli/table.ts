@@ -11,6 +11,7 @@ import { update } from "./rows/limits.ts";
 import { events, inspect, ps, stats, top } from "./rows/look.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
+import { oci } from "./rows/oci.ts";
 import { run } from "./rows/run.ts";
 import {
   systemCheck,
@@ -77,6 +78,7 @@ export const commands: readonly Command[] = [
   { ...systemUninstall, load: () => import("./system_service.ts") },
   { ...systemStart, load: () => import("./system_service.ts") },
   { ...systemStop, load: () => import("./system_service.ts") },
+  { ...oci, load: () => import("./oci_command.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },

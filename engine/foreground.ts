@@ -194,7 +194,12 @@ async function afterwards<T>(main: Promise<T>, other: Promise<unknown>): Promise
   return await main;
 }
 
-async function withTerminal(container: Container, signals: Signals, interactive: boolean): Promise<Ended> {
+/**
+ * Copies between our terminal and a container's, which is closed at the end, and hands signals on until it has ended.
+ *
+ * @param interactive our standard input is a terminal, and its keys are the container's.
+ */
+export async function withTerminal(container: Container, signals: Signals, interactive: boolean): Promise<Ended> {
   if (container.terminal === undefined) return { status: await container.wait() }; // it failed before, and says so
   const terminal = new End(container.terminal);
   // Both of its directions are waited for at the same time, and a descriptor can be waited for once.

@@ -2,10 +2,12 @@
 import { Errno, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
-import type { RunningState } from "./record.ts";
 
-/** What a process is found again by. */
-type ProcessMark = Pick<RunningState, "pid" | "pidStartTicks">;
+/** A process that is written down: its number, and when it was started (`startTicks`). */
+export interface KnownProcess {
+  readonly pid: number;
+  readonly pidStartTicks?: number;
+}
 
 const SIGKILL = 9;
 /** How long a process has that was killed; longer means that it waits in the kernel for a device. */
@@ -30,14 +32,14 @@ export function startTicks(pid: number): number | undefined {
 }
 
 /** Whether it runs still. A number that was given to another process is recognised by the time of that one's start. */
-export function isAlive({ pid, pidStartTicks }: ProcessMark): boolean {
+export function isAlive({ pid, pidStartTicks }: KnownProcess): boolean {
   const fields = pid > 0 ? statFields(pid) : undefined;
   // Z: it has ended, and its parent has not been told yet.
   return fields !== undefined && fields[0] !== "Z" && Number(fields[19]) === pidStartTicks;
 }
 
 /** A descriptor of a container's PID 1, the caller's to close; undefined if it has ended. */
-export function openProcess(running: ProcessMark): number | undefined {
+export function openProcess(running: KnownProcess): number | undefined {
   if (!(running.pid > 0)) return undefined;
   const fd = trySyscall("pidfd_open", running.pid, 0);
   if (fd === -Errno.ESRCH) return undefined;
@@ -54,7 +56,7 @@ export function hasEnded(pidfd: number, milliseconds: number): Promise<boolean> 
 }
 
 /** Kills a container's PID 1, and with it all of its pid namespace. */
-export async function endProcess(running: RunningState): Promise<void> {
+export async function endProcess(running: KnownProcess): Promise<void> {
   const fd = openProcess(running);
   if (fd === undefined) return;
   try {

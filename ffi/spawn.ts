@@ -91,6 +91,11 @@ export interface SpawnOptions {
   readonly cgroup?: number | undefined;
   /** Descriptors of ours that the program uses under their own numbers. 0, 1 and 2 are always passed, all others never. */
   readonly pass?: readonly number[];
+  /**
+   * An empty file, open for reading and writing, for the results to be in, so that another command can read them; without it
+   * they are in memory of nobody else's. The descriptor becomes that of `Spawned.results`.
+   */
+  readonly results?: number | undefined;
 }
 
 const F_SEAL_SIZE = 0x1 | 0x2 | 0x4; // SEAL SHRINK GROW
@@ -143,15 +148,15 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) done += syscall("write", fd, bytes.subarray(done), bytes.length - done);
 }
 
-/** The memfd that a program and its caller share, with every result marked as not run. */
-function sharedResults(operations: number): number {
-  const fd = syscall("memfd_create", "mini results", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+/** The file, by default a memfd, that a program and its caller share, with every result marked as not run. */
+function sharedResults(operations: number, file: number | undefined): number {
+  const fd = file ?? syscall("memfd_create", "mini results", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   return orClosed(fd, () => {
     const words = new BigInt64Array(resultsBytes(operations) / 8);
     words.fill(NOT_RUN, RESULTS_HEADER / 8);
     writeAll(fd, new Uint8Array(words.buffer));
     // A container that gets hold of the descriptor cannot cut the memory off below those who read and write it.
-    syscall("fcntl", fd, F_ADD_SEALS, F_SEAL_SIZE);
+    if (file === undefined) syscall("fcntl", fd, F_ADD_SEALS, F_SEAL_SIZE);
   });
 }
 
@@ -165,7 +170,7 @@ function sharedResults(operations: number): number {
  * @throws {SyscallError} when the process cannot be made (the errors of clone(2)); nothing is left behind then.
  */
 export function spawn(program: Program, options: SpawnOptions = {}): Spawned {
-  const resultsFd = sharedResults(program.length + 1);
+  const resultsFd = sharedResults(program.length + 1, options.results);
   const whole = [mapResults(resultsFd, program.length + 1), ...program];
   let file = -1;
   try {

@@ -65,6 +65,11 @@ export class Container {
     return this.#spawned.pid;
   }
 
+  /** A descriptor of its PID 1, closed by `wait`, `release` and `leave`. */
+  get pidfd(): number {
+    return this.#spawned.pidfd;
+  }
+
   /** The program that made it, and what its operations returned. */
   get results(): Results {
     return this.#spawned.results;
@@ -91,6 +96,14 @@ export class Container {
     await readable(this.#lifeline);
     const { pidfd, results } = this.#spawned;
     if (results.failure()) await this.wait();
+    results.close();
+    close(pidfd);
+    close(this.#lifeline);
+  }
+
+  /** Lets go of it as it is: another process waits for it. */
+  leave(): void {
+    const { pidfd, results } = this.#spawned;
     results.close();
     close(pidfd);
     close(this.#lifeline);
@@ -154,13 +167,17 @@ function isDirectory(source: string): boolean {
   }
 }
 
+const isNull = (fd: number) => {
+  const info = Deno.statSync(`/proc/self/fd/${fd}`);
+  return info.isCharDevice === true && info.rdev === deviceNumber(1, 3);
+};
+
+/** Those of our own streams that a container's user may own: not the host's null device, which everybody uses. */
+export const ownStreams = (stdio: readonly number[]): number[] => stdio.filter((fd) => !isNull(fd));
+
 /** The host's null device is replaced by the container's own, where that has one: through ours it could change its mode. */
 export function streams(spec: Spec, stdio: readonly [number, number, number]): [Stream, Stream, Stream] {
   const hasOwn = (spec.mounts ?? []).some((m) => m.destination === "/dev" && m.type === "tmpfs");
-  const isNull = (fd: number) => {
-    const info = Deno.statSync(`/proc/self/fd/${fd}`);
-    return info.isCharDevice === true && info.rdev === deviceNumber(1, 3);
-  };
   const stream = (fd: number): Stream => hasOwn && isNull(fd) ? "null" : fd;
   return [stream(stdio[0]), stream(stdio[1]), stream(stdio[2])];
 }

@@ -3,7 +3,7 @@ import { O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { close } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
-import { Container, lastCapability, streams } from "./container.ts";
+import { Container, lastCapability, ownStreams, streams } from "./container.ts";
 import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
 import { checkProcessLabels } from "./lsm.ts";
 import { CLONE_FLAG } from "./plan.ts";
@@ -26,8 +26,12 @@ export interface ExecOptions {
   /** Descriptors that become 0, 1 and 2; without a terminal only. */
   readonly stdio?: readonly [number, number, number];
   readonly windowSize?: { rows: number; columns: number } | undefined;
-  /** It goes on when this process ends. */
+  /** It goes on when this process ends: as the child of a first process that stays, */
   readonly detached?: boolean;
+  /** or, being this process's own child, as that of whoever adopts those. */
+  readonly outlives?: boolean;
+  /** How many descriptors from 3 on it keeps; they must be open. */
+  readonly preserveFds?: number;
 }
 
 /** A descriptor of a running container's root, as its processes see it; the caller's to close. @throws {SyscallError} */
@@ -57,10 +61,18 @@ export async function startExec(target: Target, process: Process, options: ExecO
       streams: options.stdio ? streams(target.spec, options.stdio) : [],
       lastCapability: lastCapability(),
       detached: options.detached ?? false,
+      outlives: options.outlives ?? false,
+      preserveFds: options.preserveFds ?? 0,
+      ownStreams: options.outlives && options.stdio ? ownStreams(options.stdio) : [],
     });
     spawned = spawn(program, {
       cgroup: cgroup < 0 ? undefined : cgroup,
-      pass: [theirs, target.pidfd, ...(options.stdio ?? []).filter((fd) => fd > 2)],
+      pass: [
+        theirs,
+        target.pidfd,
+        ...(options.stdio ?? []).filter((fd) => fd > 2),
+        ...Array.from({ length: options.preserveFds ?? 0 }, (_, i) => 3 + i),
+      ],
     });
   } catch (error) {
     close(ours);

@@ -7,7 +7,7 @@ import type { Operation } from "../ffi/program.ts";
 import type { Failure, Results } from "../ffi/spawn.ts";
 import { IDMAP } from "./plan_mounts.ts";
 import { components, REFUSED } from "./plan_paths.ts";
-import { EXEC, NOT_HERE } from "./plan_process.ts";
+import { EXEC, LOOK, NOT_HERE } from "./plan_process.ts";
 import type { Mount } from "./spec.ts";
 
 /** Status of a command that could not be found, could not be executed, or of our own failure. */
@@ -28,7 +28,8 @@ export interface Inside {
  */
 export function containerError(failure: Failure, results: Results, inside?: Inside): MiniError {
   const { operation, index, errno } = rootCause(failure, results);
-  if (operation.call === "execve") return execError(results, inside);
+  if (operation.name?.startsWith(EXEC)) return execError(results, EXEC, inside);
+  if (operation.name?.startsWith(LOOK)) return execError(results, LOOK, inside);
   if (operation.why.startsWith(REFUSED)) return new MiniError(operation.why.slice(REFUSED.length), OURS);
   const what = operation.on ? `${operation.call} ${operation.on}` : operation.call;
   const place = `operation ${index + 1} of ${results.program.length}, "${operation.why}"`;
@@ -81,10 +82,10 @@ function hintFor({ call, args, why }: Operation, errno: number): string | undefi
 }
 
 /** The error of a program that could not be started: which of the candidates along PATH was the one, and what is wrong with it. */
-function execError(results: Results, inside?: Inside): MiniError {
+function execError(results: Results, candidates: string, inside?: Inside): MiniError {
   const tried = results.program.flatMap((operation, i) => {
     const errno = -(results.at(i) ?? 0);
-    return operation.name?.startsWith(EXEC) && errno > 0 ? [{ path: operation.on!, errno }] : [];
+    return operation.name?.startsWith(candidates) && errno > 0 ? [{ path: operation.on!, errno }] : [];
   });
   // As execvp(3): a program that was found and refused is more worth telling than folders where there is none.
   const found = tried.find((t) => !NOT_HERE.includes(t.errno));

@@ -22,6 +22,9 @@ export interface MountOptions {
   /** MOUNT_ATTR_… to set and to clear, mount_setattr(2). */
   readonly set: number;
   readonly clear: number;
+  /** The same for the mounts below as well: `rro` and the like. */
+  readonly setBelow: number;
+  readonly clearBelow: number;
   /** A bind mount, and whether what is mounted below its source comes along. */
   readonly bind: boolean;
   readonly recursive: boolean;
@@ -55,6 +58,9 @@ const ATIME: Record<string, number> = {
   relatime: MOUNT_ATTR_RELATIME,
   noatime: MOUNT_ATTR_NOATIME,
   strictatime: MOUNT_ATTR_STRICTATIME,
+  atime: MOUNT_ATTR_RELATIME,
+  norelatime: MOUNT_ATTR_RELATIME,
+  nostrictatime: MOUNT_ATTR_RELATIME,
 };
 const PROPAGATION: Record<string, number> = {
   private: MS_PRIVATE,
@@ -64,23 +70,28 @@ const PROPAGATION: Record<string, number> = {
 };
 /** Options that other runtimes add to the specification and that are not carried out here. */
 const REFUSED = new Set(["tmpcopyup", "remount", "move"]);
+/** What they stand for is what there is without them, or only how much the kernel says of it. */
+const WITHOUT_EFFECT = new Set(["defaults", "silent", "loud"]);
+
+const recursive = (names: Record<string, number>) => Object.keys(names).map((name) => `r${name}`);
+/** What is understood beside the options of each file system; the last ones are the kernel's for many of them. */
+export const MOUNT_OPTIONS: readonly string[] = [
+  ...[SET, CLEAR, ATIME].flatMap((names) => [...Object.keys(names), ...recursive(names)]),
+  ...[...Object.keys(PROPAGATION), ...recursive(PROPAGATION)],
+  ...["bind", "rbind", "idmap", "ridmap", ...WITHOUT_EFFECT],
+  ...["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"],
+].sort();
 
 /** @throws {MiniError} for an option that is known and not carried out here. */
 export function parseMountOptions(options: readonly string[], destination: string): MountOptions {
-  let set = 0, clear = 0, bind = false, recursive = false, propagation = MS_PRIVATE, propagationRecursive = true;
+  const here = new Attributes(), below = new Attributes();
+  let bind = false, recursive = false, propagation = MS_PRIVATE, propagationRecursive = true;
   let idmap: MountOptions["idmap"];
   const data: [string, string?][] = [];
   for (const option of options) {
     const plain = option.startsWith("r") && Object.hasOwn(PROPAGATION, option.slice(1)) ? option.slice(1) : option;
-    if (Object.hasOwn(SET, option)) {
-      set |= SET[option]!;
-      clear &= ~SET[option]!;
-    } else if (Object.hasOwn(CLEAR, option)) {
-      clear |= CLEAR[option]!;
-      set &= ~CLEAR[option]!;
-    } else if (Object.hasOwn(ATIME, option)) {
-      set = set & ~MOUNT_ATTR__ATIME | ATIME[option]!;
-      clear |= MOUNT_ATTR__ATIME;
+    if (here.take(option)) {
+      // done
     } else if (Object.hasOwn(PROPAGATION, plain)) {
       propagation = PROPAGATION[plain]!;
       propagationRecursive = plain !== option;
@@ -89,14 +100,35 @@ export function parseMountOptions(options: readonly string[], destination: strin
       recursive = option === "rbind";
     } else if (option === "idmap" || option === "ridmap") {
       idmap = option === "idmap" ? "one" : "recursive";
-    } else if (option === "defaults") {
-      // what it stands for is what there is without it
     } else if (REFUSED.has(option)) {
       throw new MiniError(`the mount on ${destination} asks for ${option}, which mini does not do`);
-    } else {
+    } else if (!WITHOUT_EFFECT.has(option) && !(option.startsWith("r") && below.take(option.slice(1)))) {
       const equals = option.indexOf("=");
       data.push(equals < 0 ? [option] : [option.slice(0, equals), option.slice(equals + 1)]);
     }
   }
-  return { set, clear, bind, recursive, propagation, propagationRecursive, ...idmap ? { idmap } : {}, data };
+  const { set, clear } = here, { set: setBelow, clear: clearBelow } = below;
+  const idmapping = idmap ? { idmap } : {};
+  return { set, clear, setBelow, clearBelow, bind, recursive, propagation, propagationRecursive, ...idmapping, data };
+}
+
+/** Attributes of a mount as they are asked for one after the other. */
+class Attributes {
+  set = 0;
+  clear = 0;
+
+  /** Takes an option; false if it is none about attributes. */
+  take(option: string): boolean {
+    if (Object.hasOwn(SET, option)) {
+      this.set |= SET[option]!;
+      this.clear &= ~SET[option]!;
+    } else if (Object.hasOwn(CLEAR, option)) {
+      this.clear |= CLEAR[option]!;
+      this.set &= ~CLEAR[option]!;
+    } else if (Object.hasOwn(ATIME, option)) {
+      this.set = this.set & ~MOUNT_ATTR__ATIME | ATIME[option]!;
+      this.clear |= MOUNT_ATTR__ATIME;
+    } else return false;
+    return true;
+  }
 }

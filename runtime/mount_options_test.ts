@@ -3,6 +3,7 @@ import {
   MOUNT_ATTR__ATIME,
   MOUNT_ATTR_NOATIME,
   MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
   MOUNT_ATTR_STRICTATIME,
@@ -19,6 +20,8 @@ Deno.test("without options a mount is private, and nothing is set", () => {
   assertEquals(parse(), {
     set: 0,
     clear: 0,
+    setBelow: 0,
+    clearBelow: 0,
     bind: false,
     recursive: false,
     propagation: MS_PRIVATE,
@@ -36,6 +39,18 @@ Deno.test("of two options that exclude one another the last one counts", () => {
   const atime = parse("noatime", "strictatime");
   assertEquals([atime.set, atime.clear], [MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME]);
   assertEquals(parse("noatime").set, MOUNT_ATTR_NOATIME);
+});
+
+Deno.test("attributes with an r in front are for the mounts below as well", () => {
+  const { set, clear, setBelow, clearBelow } = parse("nosuid", "rro", "rnoexec", "rexec", "rnoatime");
+  assertEquals([set, clear], [MOUNT_ATTR_NOSUID, 0]);
+  assertEquals(setBelow, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
+  assertEquals(clearBelow, MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME);
+  assertEquals(parse("relatime").setBelow, 0);
+});
+
+Deno.test("options that only change what the kernel says are passed over", () => {
+  assertEquals(parse("silent", "loud").data, []);
 });
 
 Deno.test("bind and rbind, and propagation for one mount or for all below", () => {

@@ -6,10 +6,12 @@ import { O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants
 import { MiniError } from "../ffi/errors.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
 import { cloneSibling, tellChild } from "./plan_child.ts";
+import { environmentMade, type Gate, lookForProgram, newKeyring, waitForStart } from "./plan_create.ts";
 import { consoleOperations, deviceOperations } from "./plan_devices.ts";
 import { initOperations } from "./plan_init.ts";
 import {
   bindSources,
+  isBind,
   maskPaths,
   type MountFacts,
   mountName,
@@ -39,13 +41,16 @@ import {
 } from "./plan_process.ts";
 import {
   attachRoot,
+  coverOperations,
   pivotOperations,
   type PlainRootfs,
   prepareRoot,
+  propagationOperations,
   type Rootfs,
   rootOperations,
 } from "./plan_root.ts";
-import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
+import { schedulingOperations } from "./plan_scheduling.ts";
+import { offerTerminal, openTerminal, ownStreams, type Stream, streamOperations } from "./plan_streams.ts";
 import { seccompOperations } from "./plan_seccomp.ts";
 import type { Spec } from "./spec.ts";
 
@@ -73,6 +78,8 @@ export interface PlanInput {
   };
   /** A PID 1 of ours that reaps and hands signals on. */
   readonly init: boolean;
+  /** Another command begins it; without this it begins at once, and dies with the process that makes it. */
+  readonly gate?: Gate;
 }
 
 /** A plan: the flags for clone3 and the program that runs behind it. */
@@ -85,7 +92,7 @@ export interface Plan {
 
 /** Every phase in order, as operations. */
 export function plan(input: PlanInput): Plan {
-  const { spec, facts, descriptors } = input, { process } = spec, linux = spec.linux ?? {};
+  const { spec, facts, descriptors, gate } = input, { process } = spec, linux = spec.linux ?? {};
   if (!hasNamespace(spec, "mount")) {
     throw new MiniError("a container needs a mount namespace of its own: linux.namespaces must have one of type mount");
   }
@@ -97,25 +104,30 @@ export function plan(input: PlanInput): Plan {
   // A pid namespace holds for children only. And only namespaces that are made by a process inside a user namespace belong to
   // it. So a first process enters these, and clones the container as the caller's own child.
   const twice = namespaces.pid !== undefined || user;
+  const isFresh = (path: string) => mounts.some((m) => m.destination === path && m.type === "tmpfs");
+  const isBound = (path: string) => mounts.some((m) => m.destination === path && isBind(m));
   const seccomp = seccompOperations(linux.seccomp, process.noNewPrivileges ?? false);
   const program = [
+    ...newKeyring(gate?.keyring),
     ...oomScore(process.oomScoreAdj),
     ...openLabels(process),
     ...joinMounts(namespaces),
     ...(user
-      ? [...bindSources(mounts, descriptors.idmaps), ...prepareRoot(input.rootfs, namespaces.user!, linux.mountLabel)]
+      ? [
+        ...bindSources(mounts, descriptors.idmaps),
+        ...prepareRoot(input.rootfs, namespaces.user!, linux.mountLabel, linux.rootfsPropagation),
+      ]
       : []),
     ...joinNamespaces(spec, namespaces),
     ...(twice ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
     ...makeNamespaces(spec),
-    ...(user
-      ? attachRoot()
-      : [...bindSources(mounts, descriptors.idmaps), ...rootOperations(plain(input.rootfs), linux.mountLabel)]),
+    ...(user ? attachRoot() : [
+      ...bindSources(mounts, descriptors.idmaps),
+      ...rootOperations(plain(input.rootfs), linux.mountLabel, linux.rootfsPropagation),
+    ]),
     op("umask", [0], "permissions exactly as given below"),
     ...mountOperations(mounts, facts, linux.mountLabel),
-    ...(mounts.some((m) => m.destination === "/dev" && m.type === "tmpfs")
-      ? deviceOperations(linux.devices ?? [], user)
-      : []),
+    ...(isBound("/dev") ? [] : deviceOperations(linux.devices ?? [], user, isFresh("/dev"))),
     ...(process.terminal
       ? [
         ...openTerminal(result(ROOT), process.user.uid),
@@ -128,19 +140,29 @@ export function plan(input: PlanInput): Plan {
     ...readonlyPaths(linux.readonlyPaths ?? []),
     ...(process.cwd === "/" ? [] : makeInside(components(process.cwd, "the working directory"), "directory", "cwd")),
     ...(spec.root.readonly ? [readonlyRoot(ROOT)] : []),
-    ...pivotOperations(),
+    ...(gate ? environmentMade(descriptors.sync) : []),
+    ...(gate?.noPivot ? coverOperations() : pivotOperations()),
+    ...propagationOperations(linux.rootfsPropagation),
     ...hostOperations(spec),
+    ...schedulingOperations(process),
+    ...personalityOperations(spec),
     ...rlimitOperations(process),
     ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
+    ...ownStreams(process, gate?.ownStreams),
     ...workingDirectory(process.cwd),
+    ...(gate ? lookForProgram(process) : []),
     ...labelOperations(process),
     ...seccomp.early,
     ...identityOperations(process, facts.lastCapability),
-    ...dieWithParent(descriptors.sync),
+    ...(gate ? [] : dieWithParent(descriptors.sync)),
     // The init is filtered as well: what the container's root makes it do by ptrace must not get around the filter.
     ...(input.init ? [...seccomp.late, ...initOperations(process.terminal ?? false)] : []),
     ...signalOperations(),
-    ...execOperations(process, input.init ? [] : seccomp.late),
+    ...execOperations(
+      process,
+      [...(gate ? waitForStart(descriptors.sync, gate) : []), ...(input.init ? [] : seccomp.late)],
+      gate?.preserveFds,
+    ),
     orphaned(),
     ...(twice ? tellChild(descriptors.sync) : []),
   ];
@@ -180,6 +202,14 @@ function oomScore(value: number | undefined): Operation[] {
   return value === undefined
     ? []
     : writeFile("/proc/self/oom_score_adj", `${value}`, "how soon to be killed for memory");
+}
+
+/** personality(2) */
+function personalityOperations(spec: Spec): Operation[] {
+  const { personality } = spec.linux ?? {};
+  if (personality === undefined) return [];
+  const PER_LINUX32 = 8;
+  return [op("personality", [personality.domain === "LINUX32" ? PER_LINUX32 : 0], `as ${personality.domain}`)];
 }
 
 function hostOperations(spec: Spec): Operation[] {

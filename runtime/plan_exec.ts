@@ -13,8 +13,9 @@ import {
 } from "./plan_process.ts";
 import { labelOperations, openLabels } from "./lsm.ts";
 import { becomeItsRoot } from "./plan_namespaces.ts";
+import { affinityOperations, schedulingOperations } from "./plan_scheduling.ts";
 import { seccompOperations } from "./plan_seccomp.ts";
-import { offerTerminal, openTerminal, type Stream, streamOperations } from "./plan_streams.ts";
+import { offerTerminal, openTerminal, ownStreams, type Stream, streamOperations } from "./plan_streams.ts";
 import type { LinuxSeccomp } from "./seccomp_types.ts";
 import type { Process } from "./spec.ts";
 
@@ -33,8 +34,14 @@ export interface ExecInput {
   readonly streams: readonly Stream[];
   /** /proc/sys/kernel/cap_last_cap */
   readonly lastCapability: number;
-  /** It goes on when the caller ends. */
+  /** It goes on when the caller ends: as the child of a first process that stays, */
   readonly detached: boolean;
+  /** or as that of whoever adopts the caller's own children. */
+  readonly outlives?: boolean;
+  /** How many descriptors above 2 the program keeps. */
+  readonly preserveFds?: number;
+  /** Those of the streams that become the user's own. */
+  readonly ownStreams?: readonly number[];
 }
 
 const ROOT = "container root";
@@ -46,8 +53,10 @@ const ROOT = "container root";
 export function planExec(input: ExecInput): Program {
   const { process, sync } = input, terminal = process.terminal ?? false;
   const seccomp = seccompOperations(input.seccomp, process.noNewPrivileges ?? false);
+  const affinity = process.execCPUAffinity ?? {};
   return [
     ...openLabels(process),
+    ...affinityOperations(affinity.initial, "process.execCPUAffinity.initial"),
     op("setns", [input.container, input.namespaces], "join the container's namespaces"),
     ...(input.namespaces & CLONE_NEWUSER ? becomeItsRoot() : []),
     ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
@@ -58,15 +67,18 @@ export function planExec(input: ExecInput): Program {
         ...offerTerminal(sync),
       ]
       : []),
+    ...affinityOperations(affinity.final, "process.execCPUAffinity.final"),
+    ...schedulingOperations(process),
     ...rlimitOperations(process),
     ...streamOperations(terminal, input.streams),
+    ...ownStreams(process, input.ownStreams),
     ...workingDirectory(process.cwd),
     ...labelOperations(process),
     ...seccomp.early,
     ...identityOperations(process, input.lastCapability),
-    ...(input.detached ? [] : dieWithParent(sync)),
+    ...(input.detached || input.outlives ? [] : dieWithParent(sync)),
     ...signalOperations(),
-    ...execOperations(process, seccomp.late),
+    ...execOperations(process, seccomp.late, input.preserveFds),
     orphaned(),
     ...(input.detached ? reapChild() : tellChild(sync)),
   ];

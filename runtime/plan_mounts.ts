@@ -8,6 +8,7 @@ import {
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MOUNT_ATTR__ATIME,
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
@@ -91,7 +92,7 @@ export function newFilesystem(
 /** A file system of the container's own on its destination. */
 function filesystemMount(mount: Mount, i: number, type: string, label: string | undefined): Operation[] {
   const { destination } = mount, names = components(destination, "a mount's destination");
-  const { set, data } = parseMountOptions(mount.options ?? [], destination);
+  const { set, setBelow, data, propagation } = parseMountOptions(mount.options ?? [], destination);
   const kernelData = type === "cgroup2" ? [] : [...data];
   // What these hold is the container's own; what others hold, the kernel labels.
   if (label && (type === "tmpfs" || type === "devpts")) kernelData.push(["context", label]);
@@ -108,7 +109,12 @@ function filesystemMount(mount: Mount, i: number, type: string, label: string | 
     });
   }
   return [
-    ...newFilesystem(name, type, [["source", mount.source ?? type], ...kernelData], set, destination),
+    ...newFilesystem(name, type, [["source", mount.source ?? type], ...kernelData], set | setBelow, destination),
+    ...(propagation === MS_PRIVATE ? [] : [
+      op("mount_setattr", [result(name), "", AT_EMPTY_PATH, mountAttr(0, 0, propagation), 32], "its propagation", {
+        on: destination,
+      }),
+    ]),
     ...open,
     ...notInProc(place, destination),
     attach(result(name), result(place), `mount the container's own ${type} on ${destination}`, destination),
@@ -138,6 +144,7 @@ function notInProc(place: string, destination: string): Operation[] {
 /** What the operation is called that has the detached mount of entry `i` of the specification's list. */
 export const mountName = (i: number) => `mount ${i}`;
 
+/** Whether it is a folder or file of the host. */
 export const isBind = (mount: Mount) =>
   mount.type === "bind" || (mount.options ?? []).some((o) => o === "bind" || o === "rbind");
 
@@ -166,8 +173,9 @@ export function bindSources(mounts: readonly Mount[], idmaps: ReadonlyMap<number
 /** A folder or file of the host on its destination. */
 function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
   const { destination } = mount, name = mountName(i), place = `${name} place`;
-  const { set, clear, data, recursive, propagation, propagationRecursive } = parseMountOptions(
-    mount.options ?? [],
+  const options = mount.options ?? [];
+  const { set, clear, setBelow, clearBelow, data, recursive, propagation, propagationRecursive } = parseMountOptions(
+    options,
     destination,
   );
   if (data.length > 0) {
@@ -183,8 +191,15 @@ function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
     });
   return [
     setattr(propagationRecursive, mountAttr(0, 0, propagation), "no mount made later passes between it and the host"),
-    ...(set || clear
-      ? [setattr(recursive, mountAttr(set, clear, 0), `its options ${(mount.options ?? []).join(",")}`)]
+    ...(set || clear & MOUNT_ATTR__ATIME
+      ? [setattr(recursive, mountAttr(set, clear & MOUNT_ATTR__ATIME, 0), `its options ${options.join(",")}`)]
+      : []),
+    // What the host has made read-only below it stays so.
+    ...(clear & ~MOUNT_ATTR__ATIME
+      ? [setattr(false, mountAttr(0, clear & ~MOUNT_ATTR__ATIME, 0), `its options ${options.join(",")}`)]
+      : []),
+    ...(setBelow || clearBelow
+      ? [setattr(true, mountAttr(setBelow, clearBelow, 0), `its options ${options.join(",")}, below it as well`)]
       : []),
     ...makeInside(names, facts.isDirectory(mount.source!) ? "directory" : "file", place),
     ...notInProc(place, destination),

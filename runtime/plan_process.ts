@@ -136,8 +136,8 @@ export function signalOperations(): Operation[] {
   return [op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked")];
 }
 
-/** What the candidates of the search along PATH are called: `exec 0` … */
-export const EXEC = "exec ";
+/** What the candidates of the search along PATH are called: `exec 0` …; and the looks for them before: `look 0` … */
+export const EXEC = "exec ", LOOK = "look ";
 
 /** Where a program may be: itself if it has a slash, else every folder of PATH, in order. */
 export function execCandidates(process: Process): string[] {

@@ -10,9 +10,12 @@ import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOVE_MOUNT_F_EMPTY_PATH,
+  MS_MOVE,
   MS_PRIVATE,
   MS_REC,
+  MS_SHARED,
   MS_SLAVE,
+  MS_UNBINDABLE,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
@@ -70,7 +73,7 @@ const setattr = (name: string, flags: number, words: readonly Argument[], why: s
   op("mount_setattr", [result(name), "", AT_EMPTY_PATH | flags, { words }, 32], why, { on });
 
 /** Makes the root, in a mount namespace that nothing gets out of: a mount of the container's mount namespace, and opens it. */
-export function rootOperations(rootfs: PlainRootfs, label?: string): Operation[] {
+export function rootOperations(rootfs: PlainRootfs, label?: string, propagation?: string): Operation[] {
   if (rootfs.kind === "overlay") {
     return [
       apart(),
@@ -84,7 +87,7 @@ export function rootOperations(rootfs: PlainRootfs, label?: string): Operation[]
   return [
     openFolder(rootfs.path),
     apart(),
-    alone(rootfs.path),
+    alone(rootfs.path, propagation),
     op("move_mount", [result(ROOT), "", AT_FDCWD, rootfs.path, MOVE_MOUNT_F_EMPTY_PATH], "a root must be a mount", {
       on: rootfs.path,
     }),
@@ -108,14 +111,12 @@ const openFolder = (path: string) =>
     on: path,
   });
 
-const alone = (on: string) =>
-  setattr(
-    ROOT,
-    AT_RECURSIVE,
-    [0, 0, MS_PRIVATE, 0],
-    "no mount made later passes between it and the host",
-    on,
-  );
+/** A root that is to be a slave (mount_namespaces(7)) sees what the host mounts in its folder. */
+function alone(on: string, propagation = ""): Operation {
+  return ["slave", "rslave"].includes(propagation)
+    ? setattr(ROOT, AT_RECURSIVE, [0, 0, MS_SLAVE, 0], "mounts made later on the host are seen in it", on)
+    : setattr(ROOT, AT_RECURSIVE, [0, 0, MS_PRIVATE, 0], "no mount made later passes between it and the host", on);
+}
 
 /**
  * Makes the root for a user namespace while the process is the host's root still: only that may read what the layers are in,
@@ -123,7 +124,7 @@ const alone = (on: string) =>
  *
  * @param user a descriptor of the user namespace. @param label a context of SELinux for all files.
  */
-export function prepareRoot(rootfs: Rootfs, user: number, label?: string): Operation[] {
+export function prepareRoot(rootfs: Rootfs, user: number, label?: string, propagation?: string): Operation[] {
   const begin = [
     op("unshare", [Number(CLONE_NEWNS)], "a mount namespace to put the root together in"),
     apart(),
@@ -137,7 +138,7 @@ export function prepareRoot(rootfs: Rootfs, user: number, label?: string): Opera
     case "directory":
       return [
         openFolder(on),
-        alone(on),
+        alone(on, propagation),
         ...(rootfs.idmap ? [idmap(ROOT, user, on)] : []),
         noDevices,
       ];
@@ -216,5 +217,36 @@ export function pivotOperations(): Operation[] {
     op("pivot_root", [".", "."], "it is the root now; the old one is stacked on the same place", { on: "/" }),
     op("umount2", [".", MNT_DETACH], "nothing of the old root is left", { on: "/" }),
     op("chdir", ["/"], "the new root"),
+  ];
+}
+
+/** Without pivot_root(2), which a root on a ramdisk refuses: the root's mount covers the host's. */
+export function coverOperations(): Operation[] {
+  return [
+    op("fchdir", [result(ROOT)], "into the new root"),
+    op("mount", [".", "/", 0, MS_MOVE, 0], "it covers the old one", { on: "/" }),
+    op("chroot", ["."], "it is the root now", { on: "/" }),
+    op("chdir", ["/"], "the new root"),
+  ];
+}
+
+const PROPAGATION: Record<string, number> = {
+  shared: MS_SHARED,
+  rshared: MS_SHARED | MS_REC,
+  slave: MS_SLAVE,
+  rslave: MS_SLAVE | MS_REC,
+  private: MS_PRIVATE,
+  rprivate: MS_PRIVATE | MS_REC,
+  unbindable: MS_UNBINDABLE,
+  runbindable: MS_UNBINDABLE | MS_REC,
+};
+/** What `linux.rootfsPropagation` may be. */
+export const PROPAGATIONS: readonly string[] = Object.keys(PROPAGATION);
+
+/** Only once it is the root: pivot_root(2) refuses a shared one. */
+export function propagationOperations(propagation: string | undefined): Operation[] {
+  if (!propagation) return [];
+  return [
+    op("mount", ["none", "/", 0, PROPAGATION[propagation]!, 0], `the root's propagation: ${propagation}`, { on: "/" }),
   ];
 }

@@ -13,6 +13,7 @@ import {
 import { type Argument, op, type Operation, result } from "../ffi/program.ts";
 import { openInside } from "./plan_paths.ts";
 import { waitForCaller } from "./plan_process.ts";
+import type { Process } from "./spec.ts";
 
 /** What becomes descriptor 0, 1 or 2: one of ours that is passed, or the container's own null device. */
 export type Stream = number | "null";
@@ -55,6 +56,12 @@ export function streamOperations(terminal: boolean, streams: readonly Stream[]):
       return fd === i ? [] : [op("dup3", [fd, i, 0], names[i]!)];
     }),
   ];
+}
+
+/** Streams that were made by whoever called us become the user's, who may then open them again by /proc/self/fd. */
+export function ownStreams({ user }: Process, streams: readonly number[] = []): Operation[] {
+  if (user.uid === 0) return [];
+  return streams.map((fd) => op("fchown", [fd, user.uid, -1], "the user's own", { optional: true }));
 }
 
 /** The container's own null device as one of its streams: through the host's it could change that one's mode and owner. */

@@ -17,7 +17,7 @@ import { showArgument } from "../ffi/spawn.ts";
 import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { plan, type PlanInput } from "./plan.ts";
 import type { NamespaceDescriptors } from "./plan_namespaces.ts";
-import type { NamespaceType, Spec } from "./spec.ts";
+import type { Mount, NamespaceType, Spec } from "./spec.ts";
 
 /** A folder name that would show if a path of the root were ever written out. */
 const ROOTFS = "/very/own/rootfs";
@@ -242,7 +242,7 @@ Deno.test("the supplementary groups hold the primary one, once", () => {
   assertEquals(groups({ uid: 1, gid: 8 }), [8]);
 });
 
-Deno.test("without a cgroup v2 there is no cgroup mount, and without a device folder there are no devices", () => {
+Deno.test("without a cgroup v2 there is no cgroup mount", () => {
   const cgroup = { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" };
   const withCgroup = (cgroup2: boolean) =>
     plan(
@@ -250,8 +250,16 @@ Deno.test("without a cgroup v2 there is no cgroup mount, and without a device fo
     )
       .program.filter((o) => o.call === "fsopen" && o.args[0] === "cgroup2").length;
   assertEquals([withCgroup(true), withCgroup(false)], [1, 0]);
-  const { program } = plan(input(spec((s) => s.mounts = s.mounts!.filter((m) => m.destination !== "/dev"))));
-  assertEquals(program.filter((o) => o.call === "mknodat" && o.on === "/dev/null"), []);
+});
+
+Deno.test("devices are made in /dev, and looked at where the root has them already, but never in a /dev of the host's", () => {
+  const withDev = (...mounts: Mount[]) =>
+    plan(input(spec((s) => s.mounts = [...s.mounts!.filter((m) => m.destination !== "/dev"), ...mounts]))).program;
+  const looks = (program: readonly Operation[]) =>
+    ["mknodat", "statx"].map((call) => program.filter((o) => o.call === call && o.on === "/dev/null").length);
+  assertEquals(looks(plan(input(spec())).program), [1, 0]);
+  assertEquals(looks(withDev()), [1, 1]);
+  assertEquals(looks(withDev({ destination: "/dev", type: "bind", source: "/dev", options: ["rbind"] })), [0, 0]);
 });
 
 Deno.test("every plan is a program that can be written as a file: jumps and results lead somewhere", () => {

@@ -12,7 +12,7 @@ export const SECCOMP_RET_TRACE = 0x7ff00000;
 export const SECCOMP_RET_LOG = 0x7ffc0000;
 export const SECCOMP_RET_ALLOW = 0x7fff0000;
 
-const ACTIONS: ReadonlyMap<unknown, number> = new Map([
+export const ACTIONS: ReadonlyMap<unknown, number> = new Map([
   ["SCMP_ACT_KILL", SECCOMP_RET_KILL_THREAD],
   ["SCMP_ACT_KILL_THREAD", SECCOMP_RET_KILL_THREAD],
   ["SCMP_ACT_KILL_PROCESS", SECCOMP_RET_KILL_PROCESS],
@@ -23,10 +23,10 @@ const ACTIONS: ReadonlyMap<unknown, number> = new Map([
   ["SCMP_ACT_LOG", SECCOMP_RET_LOG],
   ["SCMP_ACT_NOTIFY", SECCOMP_RET_USER_NOTIF],
 ]);
-const OPERATORS: ReadonlySet<unknown> = new Set(
+export const OPERATORS: ReadonlySet<unknown> = new Set(
   ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map((op) => `SCMP_CMP_${op}`),
 );
-const FLAGS: ReadonlyMap<unknown, number> = new Map([
+export const FLAGS: ReadonlyMap<unknown, number> = new Map([
   ["SECCOMP_FILTER_FLAG_TSYNC", 1],
   ["SECCOMP_FILTER_FLAG_LOG", 2],
   ["SECCOMP_FILTER_FLAG_SPEC_ALLOW", 4],

@@ -59,7 +59,7 @@ const KINDS = {
 } as const satisfies Record<string, Kind>;
 
 /** The kinds that can occur, the machine's own first. */
-const OF_MACHINE = {
+export const OF_MACHINE = {
   x86_64: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
   aarch64: ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
 } as const;

@@ -23,7 +23,30 @@ export interface Spec {
   process: Process;
   mounts?: Mount[];
   linux?: Linux;
+  hooks?: Hooks;
   annotations?: Record<string, string>;
+}
+
+/** A program that is run at a point of a container's life, with the container's state as JSON on its standard input. */
+export interface Hook {
+  /** Absolute. */
+  path: string;
+  /** As execve(2) takes them, the name included; the path alone where there are none. */
+  args?: string[];
+  /** All of its environment. */
+  env?: string[];
+  /** Seconds, above 0; it is killed when they are over. */
+  timeout?: number;
+}
+
+/** config.md, "POSIX-platform Hooks": the first two and the last two in the runtime's namespaces, the others in the container's. */
+export interface Hooks {
+  prestart?: Hook[];
+  createRuntime?: Hook[];
+  createContainer?: Hook[];
+  startContainer?: Hook[];
+  poststart?: Hook[];
+  poststop?: Hook[];
 }
 
 export interface Process {
@@ -44,6 +67,24 @@ export interface Process {
   /** The context of SELinux. */
   selinuxLabel?: string;
   oomScoreAdj?: number;
+  scheduler?: Scheduler;
+  ioPriority?: { class: string; priority?: number };
+  /** Lists of processors, `0-3,7`, for processes that join the container. */
+  execCPUAffinity?: { initial?: string; final?: string };
+}
+
+/** sched_setattr(2) */
+export interface Scheduler {
+  /** `SCHED_FIFO` … */
+  policy: string;
+  nice?: number;
+  priority?: number;
+  /** `SCHED_FLAG_RESET_ON_FORK` … */
+  flags?: string[];
+  /** Nanoseconds, of SCHED_DEADLINE alone, as are the next two. */
+  runtime?: number | bigint;
+  deadline?: number | bigint;
+  period?: number | bigint;
 }
 
 export interface User {
@@ -56,8 +97,9 @@ export interface User {
 export interface Rlimit {
   /** `RLIMIT_NOFILE` … */
   type: string;
-  soft: number;
-  hard: number;
+  /** Without sign; 2⁶⁴ - 1, or -1, is without limit. */
+  soft: number | bigint;
+  hard: number | bigint;
 }
 
 export interface Capabilities {
@@ -121,4 +163,8 @@ export interface Linux {
   mountLabel?: string;
   readonlyPaths?: string[];
   seccomp?: LinuxSeccomp;
+  /** How mounts pass between the container's root and the host, mount_namespaces(7). */
+  rootfsPropagation?: string;
+  /** personality(2) */
+  personality?: { domain: string; flags?: string[] };
 }

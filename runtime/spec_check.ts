@@ -2,9 +2,10 @@
 import { MiniError } from "../ffi/errors.ts";
 import { checkLabels } from "./lsm.ts";
 import { hasNamespace, isNew } from "./plan_namespaces.ts";
+import { PROPAGATIONS } from "./plan_root.ts";
 import { seccompFilter } from "./plan_seccomp.ts";
 import { components } from "./plan_paths.ts";
-import type { Mount, NamespaceType, Process, Spec } from "./spec.ts";
+import type { Hook, Hooks, Linux, Mount, NamespaceType, Process, Spec } from "./spec.ts";
 
 const NAMESPACES: readonly NamespaceType[] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];
 /** Sysctls that a namespace has of its own, sysctl(8) and ipc_namespaces(7), network_namespaces(7). */
@@ -32,6 +33,9 @@ export function checkSpec(spec: Spec): void {
     checkIds(spec, mount);
   }
   checkLabels(spec);
+  checkHooks(spec.hooks ?? {});
+  checkLinux(spec.linux ?? {});
+  if (Object.keys(spec.annotations ?? {}).includes("")) refuse("an annotation needs a name, and one has none");
   if (spec.linux?.seccomp !== undefined) seccompFilter(spec.linux.seccomp);
   for (const [key, value] of Object.entries(spec.linux?.sysctl ?? {})) checkSysctl(spec, key, value);
   for (const name of [spec.hostname, spec.domainname]) {
@@ -62,6 +66,40 @@ function checkNamespaces(spec: Spec): void {
       uidMappings.length + gidMappings.length > 0
   ) {
     refuse("a user namespace needs uidMappings and gidMappings, and they need a user namespace");
+  }
+}
+
+function checkHooks(hooks: Hooks): void {
+  for (const [kind, list] of Object.entries(hooks) as [string, Hook[]][]) {
+    for (const { path, timeout } of list) {
+      if (!path.startsWith("/")) refuse(`hooks.${kind}: ${JSON.stringify(path)} must be an absolute path`);
+      if (timeout !== undefined && timeout <= 0) {
+        refuse(`hooks.${kind}: the timeout of ${path} must be above 0 seconds`);
+      }
+    }
+  }
+}
+
+const CLOCKS = ["monotonic", "boottime"];
+/** Bits of a device number, MINORBITS of the kernel's include/linux/kdev_t.h. */
+const MAJOR_BITS = 12, MINOR_BITS = 20;
+
+function checkLinux({ rootfsPropagation, personality, timeOffsets, devices, maskedPaths, readonlyPaths }: Linux): void {
+  if (rootfsPropagation && !PROPAGATIONS.includes(rootfsPropagation)) {
+    refuse(`linux.rootfsPropagation is one of ${PROPAGATIONS.join(", ")}, not ${JSON.stringify(rootfsPropagation)}`);
+  }
+  if (personality?.flags?.length) refuse("linux.personality.flags: there are none that the specification allows");
+  const clock = Object.keys(timeOffsets ?? {}).find((name) => !CLOCKS.includes(name));
+  if (clock !== undefined) {
+    refuse(`linux.timeOffsets: there is no clock ${JSON.stringify(clock)} (${CLOCKS.join(", ")})`);
+  }
+  for (const path of [...maskedPaths ?? [], ...readonlyPaths ?? []]) components(path, "a masked or read-only path");
+  for (const { path, type, major = 0, minor = 0, fileMode = 0 } of devices ?? []) {
+    if (components(path, "a device's path").length === 0) refuse("a device cannot be at /");
+    if (type !== "p" && (major < 0 || major >= 2 ** MAJOR_BITS || minor < 0 || minor >= 2 ** MINOR_BITS)) {
+      refuse(`linux.devices: ${path} has no number that a device can have (${major}:${minor})`);
+    }
+    if (fileMode < 0 || fileMode & ~0o177777) refuse(`linux.devices: ${path} has no mode that a file can have`);
   }
 }
 
@@ -104,11 +142,19 @@ export function checkProcess(process: Process): void {
   for (const n of [uid, gid, ...additionalGids]) {
     if (!id(n)) refuse(`${n} is not a user or group id (0 to 4294967294)`);
   }
-  if (!process.args.length) refuse("process.args is empty: there is no program to run");
+  if (!process.args.length || process.args[0] === "") refuse("process.args is empty: there is no program to run");
+  if (!process.cwd.startsWith("/")) {
+    refuse(
+      `the working directory must be an absolute path in the container, and ${JSON.stringify(process.cwd)} is not`,
+    );
+  }
   const words = [...process.args, ...process.env ?? [], process.cwd];
   const bad = words.find((word) => word.includes("\0"));
   if (bad !== undefined) refuse(`a NUL character is not allowed in ${JSON.stringify(bad)}`);
+  const limits = new Set<string>();
   for (const { type, soft, hard } of process.rlimits ?? []) {
+    if (limits.has(type)) refuse(`process.rlimits has ${type} twice`);
+    limits.add(type);
     if (hard >= 0 && (soft < 0 || soft > hard)) refuse(`the limit ${type} is ${soft}, above its own maximum ${hard}`);
   }
 }

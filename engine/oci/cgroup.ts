@@ -1,0 +1,76 @@
+/** The cgroup of a container of the OCI command line: where its specification wants it, in the v2 tree. */
+import { O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
+import { MiniError } from "../../ffi/errors.ts";
+import { open } from "../../ffi/open.ts";
+import { type Cgroup, type CgroupTree, processes } from "../../runtime/cgroup.ts";
+import { components } from "../../runtime/plan_paths.ts";
+import type { Spec } from "../../runtime/spec.ts";
+
+/** Where cgroups are whose place the specification leaves to us. */
+const OURS = "/mini-runc";
+
+/** The path of a slice of systemd's: `a-b.slice` is in `a.slice`. systemd.slice(5) */
+function slicePath(slice: string): string {
+  if (slice === "-.slice") return "";
+  const name = slice.replace(/\.slice$/, "");
+  if (!slice.endsWith(".slice") || name === "" || name.split("-").includes("") || name.includes("/")) {
+    throw new MiniError(`linux.cgroupsPath: ${JSON.stringify(slice)} is not the name of a slice`);
+  }
+  const parts = name.split("-");
+  return parts.map((_, i) => `/${parts.slice(0, i + 1).join("-")}.slice`).join("");
+}
+
+/**
+ * The place of a container's cgroup below the root of the tree.
+ *
+ * @param systemd `linux.cgroupsPath` is `SLICE:PREFIX:NAME`. The cgroup is made where systemd would have it, without asking it.
+ * @throws {MiniError} for a path that is none.
+ */
+export function cgroupPlace(spec: Spec, id: string, systemd: boolean): string {
+  const path = spec.linux?.cgroupsPath ?? "";
+  if (systemd) {
+    const [slice = "", prefix = "", name = "", ...rest] = path === ""
+      ? ["system.slice", "mini-runc", id]
+      : path.split(":");
+    if (rest.length > 0 || name === "" || /\//.test(prefix + name)) {
+      throw new MiniError(
+        `linux.cgroupsPath must be SLICE:PREFIX:NAME with --systemd-cgroup, not ${JSON.stringify(path)}`,
+      );
+    }
+    const unit = name.endsWith(".slice") ? name : `${prefix === "" ? "" : `${prefix}-`}${name}.scope`;
+    return `${slicePath(slice === "" ? "system.slice" : slice)}/${unit}`;
+  }
+  if (path === "") return `${OURS}/${id}`;
+  const names = components(path.startsWith("/") ? path : `${OURS}/${path}`, "linux.cgroupsPath");
+  if (names.length === 0) throw new MiniError("linux.cgroupsPath cannot be the root of all cgroups");
+  return `/${names.join("/")}`;
+}
+
+/**
+ * Makes the cgroup, or takes one that is there and has nobody in it; the descriptor is the caller's to close.
+ *
+ * @throws {MiniError} if somebody is in it, or it cannot be made.
+ */
+export function takeCgroup(tree: CgroupTree, place: string): Cgroup {
+  const path = `${tree.root}${place}`;
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw new MiniError(`cannot make the cgroup ${path}: ${(error as Error).message}`, undefined, { cause: error });
+  }
+  const inside = processes(path).length;
+  if (inside > 0) throw new MiniError(`container's cgroup is not empty: ${inside} processes are in ${path} already`);
+  return { path, fd: open(path, O_PATH | O_DIRECTORY) };
+}
+
+/** A cgroup below a container's own, which must be there. @throws {MiniError} */
+export function cgroupBelow(folder: string, name: string | undefined): string {
+  if (name === undefined) return folder;
+  const path = [folder, ...components(`/${name.replace(/^:?\/*/, "")}`, "--cgroup")].join("/");
+  try {
+    if (Deno.statSync(path).isDirectory) return path;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  throw new MiniError(`--cgroup ${name}: there is no cgroup ${path}`);
+}

@@ -1,0 +1,100 @@
+/** `kill`, `pause` and `resume`. */
+import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
+import { close, trySyscall } from "../../ffi/kernel.ts";
+import { processes } from "../../runtime/cgroup.ts";
+import { signalName } from "../../runtime/signals.ts";
+import { openProcess } from "../process.ts";
+import type { OciContainers, OciRecord } from "./containers.ts";
+
+const notRunning = ({ id }: OciRecord, status: string) => new MiniError(`container not running: ${id} is ${status}`);
+
+/**
+ * Sends a signal to a container's first process, or to all of its processes.
+ *
+ * @throws {MiniError} when it is neither created nor running.
+ */
+export function kill(containers: OciContainers, id: string, signal: number, all: boolean): void {
+  const record = containers.read(id), status = containers.status(record);
+  if (all) {
+    const pids = record.cgroup === undefined ? [] : below(record.cgroup).flatMap(processes);
+    if (pids.length === 0) throw notRunning(record, status);
+    for (const pid of pids) send(pid, signal);
+    return;
+  }
+  const pidfd = status === "stopped" ? undefined : openProcess(record);
+  if (pidfd === undefined) throw notRunning(record, status);
+  try {
+    const result = trySyscall("pidfd_send_signal", pidfd, signal, null, 0);
+    if (result === -Errno.ESRCH) throw notRunning(record, "stopped");
+    if (result < 0) throw new SyscallError("pidfd_send_signal", -result, signalName(signal));
+  } finally {
+    close(pidfd);
+  }
+}
+
+/** A process that has ended meanwhile needs no signal. */
+function send(pid: number, signal: number): void {
+  const result = trySyscall("kill", pid, signal);
+  if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("kill", -result, `process ${pid}`);
+}
+
+/** A cgroup and all that are below it. */
+export function below(folder: string): string[] {
+  let names: string[];
+  try {
+    names = [...Deno.readDirSync(folder)].filter((entry) => entry.isDirectory).map((entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+  return [folder, ...names.flatMap((name) => below(`${folder}/${name}`))];
+}
+
+/** The cgroup of a container that is to be stopped or to go on. */
+function freezer(record: OciRecord): string {
+  if (record.cgroup === undefined) {
+    throw new MiniError(
+      `${record.id} has no cgroup, since this host has no cgroup v2, and only a cgroup can be paused`,
+    );
+  }
+  return record.cgroup;
+}
+
+/** Waits until a cgroup says of itself that it is frozen, or not. cgroup-v2.rst, "cgroup.events" */
+function settle(cgroup: string, frozen: boolean): void {
+  const wanted = `frozen ${frozen ? 1 : 0}`, MOST_TRIES = 2000;
+  for (let i = 0; !Deno.readTextFileSync(`${cgroup}/cgroup.events`).includes(wanted); i++) {
+    if (i === MOST_TRIES) throw new MiniError(`a process in ${cgroup} cannot be ${frozen ? "paused" : "resumed"}`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+}
+
+/** Stops all processes of a container. @throws {MiniError} when it is neither created nor running. */
+export function pause(containers: OciContainers, id: string): void {
+  const lock = containers.lock(id);
+  try {
+    const record = containers.read(id), status = containers.status(record);
+    if (status !== "running" && status !== "created") {
+      throw new MiniError(`container not running or created: ${id} is ${status}`);
+    }
+    const cgroup = freezer(record);
+    Deno.writeTextFileSync(`${cgroup}/cgroup.freeze`, "1", { create: false });
+    settle(cgroup, true);
+  } finally {
+    close(lock);
+  }
+}
+
+/** Lets all processes of a paused container go on. @throws {MiniError} when it is not paused. */
+export function resume(containers: OciContainers, id: string): void {
+  const lock = containers.lock(id);
+  try {
+    const record = containers.read(id), status = containers.status(record);
+    if (status !== "paused") throw new MiniError(`container not paused: ${id} is ${status}`);
+    const cgroup = freezer(record);
+    Deno.writeTextFileSync(`${cgroup}/cgroup.freeze`, "0", { create: false });
+    settle(cgroup, false);
+  } finally {
+    close(lock);
+  }
+}

@@ -1,0 +1,123 @@
+/** Runs the hooks of a specification: OCI runtime-spec, config.md, "POSIX-platform Hooks". */
+import { MFD_CLOEXEC } from "../ffi/constants.ts";
+import { errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.ts";
+import { shellStatus } from "../ffi/exit_status.ts";
+import { close, syscall, trySyscall, waitingSyscall } from "../ffi/kernel.ts";
+import { readFile } from "../ffi/open.ts";
+import { spawn, type Spawned, waitForExit, writeAll } from "../ffi/spawn.ts";
+import { lastCapability } from "./container.ts";
+import { makePair, takeChild } from "./handshake.ts";
+import { CLONE_FLAG } from "./plan.ts";
+import { HOOK, planHook } from "./plan_hook.ts";
+import { signalName } from "./signals.ts";
+import type { Hook, Hooks, Spec } from "./spec.ts";
+
+const SIGKILL = 9, POLLIN = 1, SEEK_SET = 0;
+/** How much of what a hook says is told when it fails. */
+const MOST_OUTPUT = 4096;
+
+/** Where hooks run. */
+export interface HookContext {
+  readonly spec: Spec;
+  /** The state that they read, as text. */
+  readonly state: string;
+  /** The working directory of those in our own namespaces. */
+  readonly bundle: string;
+  /** Those in the container's namespaces: a descriptor of its PID 1, and of its cgroup. */
+  readonly inside?: { readonly pidfd: number; readonly cgroup?: number | undefined } | undefined;
+}
+
+/** Hooks of this kind run with the container's own user and privileges, as its program does. */
+const AS_CONTAINER: keyof Hooks = "startContainer";
+
+/** Whether a specification has any hook of these kinds. */
+export const hasHooks = (spec: Spec, ...kinds: (keyof Hooks)[]) => kinds.some((kind) => spec.hooks?.[kind]?.length);
+
+/**
+ * Runs all hooks of one kind, in order; none is run after one that fails.
+ *
+ * @throws {MiniError} for one that cannot be executed, ends with another status than 0, or takes longer than its timeout.
+ */
+export async function runHooks(kind: keyof Hooks, context: HookContext): Promise<void> {
+  for (const [i, hook] of (context.spec.hooks?.[kind] ?? []).entries()) {
+    await runHook(hook, `the ${kind} hook ${i + 1}, ${hook.path},`, kind, context);
+  }
+}
+
+/** A memfd that holds a text, at its beginning. */
+function memory(text: string): number {
+  const fd = syscall("memfd_create", "mini hook", MFD_CLOEXEC);
+  writeAll(fd, new TextEncoder().encode(text));
+  syscall("lseek", fd, 0, SEEK_SET);
+  return fd;
+}
+
+async function runHook(hook: Hook, what: string, kind: keyof Hooks, context: HookContext): Promise<void> {
+  const input = memory(context.state), output = memory("");
+  let spawned: Spawned | undefined;
+  try {
+    spawned = await startHook(hook, kind, context, input, output);
+    const isLate = !await endsWithin(spawned.pidfd, hook.timeout);
+    if (isLate) trySyscall("pidfd_send_signal", spawned.pidfd, SIGKILL, null, 0);
+    const status = waitForExit(spawned.pidfd);
+    if (isLate) throw new MiniError(`${what} was not done after ${hook.timeout} s, and was killed`);
+    const failure = spawned.results.failure();
+    if (failure?.operation.name === HOOK) {
+      throw new MiniError(`${what} cannot be executed: ${errnoMeaning(failure.errno)} (${errnoName(failure.errno)})`);
+    }
+    if (failure) throw new SyscallError(failure.operation.call, failure.errno, hook.path);
+    if (shellStatus(status) === 0) return;
+    const said = new TextDecoder().decode(readFile(output, MOST_OUTPUT)).trim();
+    const how = status.signaled ? `was ended by ${signalName(status.code)}` : `ended with status ${status.code}`;
+    throw new MiniError(`${what} ${how}${said ? `: ${said}` : ""}`);
+  } finally {
+    close(input);
+    close(output);
+    if (spawned) {
+      spawned.results.close();
+      close(spawned.pidfd);
+    }
+  }
+}
+
+async function startHook(
+  hook: Hook,
+  kind: keyof Hooks,
+  { spec, bundle, inside }: HookContext,
+  input: number,
+  output: number,
+): Promise<Spawned> {
+  if (!inside) return spawn(planHook(hook, input, output, bundle), { pass: [input, output] });
+  const namespaces = (spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_FLAG[type], 0n);
+  const [ours, theirs] = makePair();
+  try {
+    const first = spawn(
+      planHook(hook, input, output, bundle, {
+        container: inside.pidfd,
+        namespaces,
+        sync: theirs,
+        as: kind === AS_CONTAINER ? { process: spec.process, lastCapability: lastCapability() } : undefined,
+      }),
+      { cgroup: inside.cgroup, pass: [input, output, theirs, inside.pidfd] },
+    );
+    return await takeChild(first, ours);
+  } finally {
+    close(ours);
+    close(theirs);
+  }
+}
+
+/** Waits for the end of a process, so many seconds at most. A timer of Deno's would load what Deno has of Node. */
+async function endsWithin(pidfd: number, seconds: number | undefined): Promise<boolean> {
+  if (seconds === undefined) return true; // the caller waits
+  const entry = new Uint8Array(8), view = new DataView(entry.buffer); // struct pollfd
+  view.setInt32(0, pidfd, true);
+  view.setInt16(4, POLLIN, true);
+  for (const end = Date.now() + 1000 * seconds;;) {
+    const left = Math.max(0, end - Date.now());
+    const time = new BigInt64Array([BigInt(Math.floor(left / 1000)), BigInt(left % 1000) * 1_000_000n]);
+    const ready = await waitingSyscall("ppoll", entry, 1, time, null, 8);
+    if (ready > 0) return true;
+    if (left === 0) return false;
+  }
+}
