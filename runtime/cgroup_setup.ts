@@ -25,14 +25,13 @@ function mayBeMade({ type, major, minor }: Device): DeviceRule[] {
 export function makeLimitedCgroup(
   tree: CgroupTree,
   path: string,
-  { resources = {}, devices = [] }: Pick<Linux, "resources" | "devices">,
+  limits: Pick<Linux, "resources" | "devices">,
   optional: readonly string[] = [],
 ): Cgroup {
   const cgroup = makeCgroup(tree, path);
   try {
-    applyResources(tree, path, resources, optional);
     const shared = path.startsWith(`${MINI_CGROUP}/`) ? `${tree.root}${MINI_CGROUP}` : undefined;
-    limitDevices(cgroup.fd, [...resources.devices ?? [], ...devices.flatMap(mayBeMade)], shared);
+    limitCgroup(tree, path, cgroup, limits, optional, shared);
     return cgroup;
   } catch (error) {
     close(cgroup.fd);
@@ -40,4 +39,21 @@ export function makeLimitedCgroup(
     Deno.removeSync(cgroup.path);
     throw error;
   }
+}
+
+/**
+ * Limits a cgroup that is there, as `makeLimitedCgroup` does.
+ *
+ * @param shared see `limitDevices`. @throws {MiniError} for what cannot be set.
+ */
+export function limitCgroup(
+  tree: CgroupTree,
+  path: string,
+  cgroup: Cgroup,
+  { resources = {}, devices = [] }: Pick<Linux, "resources" | "devices">,
+  optional: readonly string[],
+  shared: string | undefined,
+): void {
+  applyResources(tree, path, resources, optional);
+  limitDevices(cgroup.fd, [...resources.devices ?? [], ...devices.flatMap(mayBeMade)], shared);
 }

@@ -56,6 +56,7 @@ export function parseSpec(json: string, bundle: string): Spec {
     const isBind = mount.type === "bind" || mount.options?.some((option) => option === "bind" || option === "rbind");
     if (isBind && mount.source !== undefined && mount.source !== "") mount.source = below(bundle, mount.source);
   }
+  if (spec.linux?.resources) spec.linux.resources = inDoubles(spec.linux.resources);
   for (const namespace of spec.linux?.namespaces ?? []) if (namespace.path === "") delete namespace.path;
   return spec;
 }
@@ -80,6 +81,11 @@ function normalizeProcess(process: Process): void {
     limit.soft = BigInt(limit.soft);
     limit.hard = BigInt(limit.hard);
   }
+}
+
+/** Limits beyond 2⁵³ are none, whichever they are. */
+export function inDoubles<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value, (_, item) => typeof item === "bigint" ? Number(item) : item));
 }
 
 const below = (folder: string, path: string) => path.startsWith("/") ? path : `${folder}/${path}`;

@@ -1,8 +1,10 @@
 /** The cgroup of a container of the OCI command line: where its specification wants it, in the v2 tree. */
 import { O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { MiniError } from "../../ffi/errors.ts";
+import { close } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import { type Cgroup, type CgroupTree, processes } from "../../runtime/cgroup.ts";
+import { limitCgroup } from "../../runtime/cgroup_setup.ts";
 import { components } from "../../runtime/plan_paths.ts";
 import type { Spec } from "../../runtime/spec.ts";
 
@@ -47,11 +49,11 @@ export function cgroupPlace(spec: Spec, id: string, systemd: boolean): string {
 }
 
 /**
- * Makes the cgroup, or takes one that is there and has nobody in it; the descriptor is the caller's to close.
+ * Makes the cgroup, or takes one that is there and has nobody in it, and limits it; the descriptor is the caller's to close.
  *
- * @throws {MiniError} if somebody is in it, or it cannot be made.
+ * @throws {MiniError} if somebody is in it, or it cannot be made or limited. One that was made is gone then.
  */
-export function takeCgroup(tree: CgroupTree, place: string): Cgroup {
+export function takeCgroup(tree: CgroupTree, place: string, { linux = {} }: Spec): Cgroup {
   const path = `${tree.root}${place}`;
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
@@ -60,7 +62,17 @@ export function takeCgroup(tree: CgroupTree, place: string): Cgroup {
   }
   const inside = processes(path).length;
   if (inside > 0) throw new MiniError(`container's cgroup is not empty: ${inside} processes are in ${path} already`);
-  return { path, fd: open(path, O_PATH | O_DIRECTORY) };
+  const cgroup = { path, fd: open(path, O_PATH | O_DIRECTORY) };
+  try {
+    const keeper = `${tree.root}${OURS}`;
+    Deno.mkdirSync(keeper, { recursive: true, mode: 0o755 });
+    limitCgroup(tree, place, cgroup, linux, [], keeper);
+    return cgroup;
+  } catch (error) {
+    close(cgroup.fd);
+    Deno.removeSync(path);
+    throw error;
+  }
 }
 
 /** A cgroup below a container's own, which must be there. @throws {MiniError} */

@@ -12,6 +12,7 @@ import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { syscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import type { Operation } from "../../ffi/program.ts";
+import { isFrozen } from "../../runtime/cgroup.ts";
 import { parseSpec } from "../../runtime/spec_read.ts";
 import { OCI_VERSION, type Spec } from "../../runtime/spec.ts";
 import { isAlive } from "../process.ts";
@@ -162,7 +163,7 @@ export class OciContainers {
   status(record: OciRecord): Status {
     if (record.pid === 0) return "creating";
     if (!isAlive(record)) return "stopped";
-    if (isFrozen(record.cgroup)) return "paused";
+    if (record.cgroup !== undefined && isFrozen(record.cgroup)) return "paused";
     return record.restored === undefined && isThere(this.fifo(record.id)) ? "created" : "running";
   }
 
@@ -190,16 +191,6 @@ function isThere(path: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
-  }
-}
-
-/** Whether the processes of a cgroup are stopped: cgroup-v2.rst, "cgroup.freeze". */
-function isFrozen(cgroup: string | undefined): boolean {
-  if (cgroup === undefined) return false;
-  try {
-    return Deno.readTextFileSync(`${cgroup}/cgroup.freeze`).trim() === "1";
-  } catch {
-    return false; // the cgroup is gone, and its processes are
   }
 }
 

@@ -106,7 +106,7 @@ export async function create(
     Deno.writeTextFileSync(`${folder}/config.json`, json, { mode: 0o600 });
     // Written before there is a cgroup, so that whoever clears up after us finds it.
     containers.write(record);
-    if (tree) cgroup = takeCgroup(tree, place);
+    if (tree) cgroup = takeCgroup(tree, place, spec);
     makeFifo(containers.fifo(id));
     fifo = open(containers.fifo(id), O_RDWR);
     container = await createContainer(spec, {

@@ -2,6 +2,7 @@
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close, trySyscall } from "../../ffi/kernel.ts";
 import { processes } from "../../runtime/cgroup.ts";
+import { freeze } from "../../runtime/cgroup_freeze.ts";
 import { signalName } from "../../runtime/signals.ts";
 import { openProcess } from "../process.ts";
 import type { OciContainers, OciRecord } from "./containers.ts";
@@ -60,40 +61,27 @@ function freezer(record: OciRecord): string {
   return record.cgroup;
 }
 
-/** Waits until a cgroup says of itself that it is frozen, or not. cgroup-v2.rst, "cgroup.events" */
-function settle(cgroup: string, frozen: boolean): void {
-  const wanted = `frozen ${frozen ? 1 : 0}`, MOST_TRIES = 2000;
-  for (let i = 0; !Deno.readTextFileSync(`${cgroup}/cgroup.events`).includes(wanted); i++) {
-    if (i === MOST_TRIES) throw new MiniError(`a process in ${cgroup} cannot be ${frozen ? "paused" : "resumed"}`);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-  }
-}
-
 /** Stops all processes of a container. @throws {MiniError} when it is neither created nor running. */
-export function pause(containers: OciContainers, id: string): void {
+export async function pause(containers: OciContainers, id: string): Promise<void> {
   const lock = containers.lock(id);
   try {
     const record = containers.read(id), status = containers.status(record);
     if (status !== "running" && status !== "created") {
       throw new MiniError(`container not running or created: ${id} is ${status}`);
     }
-    const cgroup = freezer(record);
-    Deno.writeTextFileSync(`${cgroup}/cgroup.freeze`, "1", { create: false });
-    settle(cgroup, true);
+    await freeze(freezer(record), true);
   } finally {
     close(lock);
   }
 }
 
 /** Lets all processes of a paused container go on. @throws {MiniError} when it is not paused. */
-export function resume(containers: OciContainers, id: string): void {
+export async function resume(containers: OciContainers, id: string): Promise<void> {
   const lock = containers.lock(id);
   try {
     const record = containers.read(id), status = containers.status(record);
     if (status !== "paused") throw new MiniError(`container not paused: ${id} is ${status}`);
-    const cgroup = freezer(record);
-    Deno.writeTextFileSync(`${cgroup}/cgroup.freeze`, "0", { create: false });
-    settle(cgroup, false);
+    await freeze(freezer(record), false);
   } finally {
     close(lock);
   }
