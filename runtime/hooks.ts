@@ -2,17 +2,18 @@
 import { MFD_CLOEXEC } from "../ffi/constants.ts";
 import { errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.ts";
 import { shellStatus } from "../ffi/exit_status.ts";
-import { close, syscall, trySyscall, waitingSyscall } from "../ffi/kernel.ts";
+import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readFile } from "../ffi/open.ts";
 import { spawn, type Spawned, waitForExit, writeAll } from "../ffi/spawn.ts";
 import { lastCapability } from "./container.ts";
 import { makePair, takeChild } from "./handshake.ts";
 import { CLONE_FLAG } from "./plan.ts";
 import { HOOK, planHook } from "./plan_hook.ts";
+import { endsWithin } from "./process_end.ts";
 import { signalName } from "./signals.ts";
 import type { Hook, Hooks, Spec } from "./spec.ts";
 
-const SIGKILL = 9, POLLIN = 1, SEEK_SET = 0;
+const SIGKILL = 9, SEEK_SET = 0;
 /** How much of what a hook says is told when it fails. */
 const MOST_OUTPUT = 4096;
 
@@ -57,7 +58,7 @@ async function runHook(hook: Hook, what: string, kind: keyof Hooks, context: Hoo
   let spawned: Spawned | undefined;
   try {
     spawned = await startHook(hook, kind, context, input, output);
-    const isLate = !await endsWithin(spawned.pidfd, hook.timeout);
+    const isLate = hook.timeout !== undefined && !await endsWithin(spawned.pidfd, hook.timeout);
     if (isLate) trySyscall("pidfd_send_signal", spawned.pidfd, SIGKILL, null, 0);
     const status = waitForExit(spawned.pidfd);
     if (isLate) throw new MiniError(`${what} was not done after ${hook.timeout} s, and was killed`);
@@ -104,20 +105,5 @@ async function startHook(
   } finally {
     close(ours);
     close(theirs);
-  }
-}
-
-/** Waits for the end of a process, so many seconds at most. A timer of Deno's would load what Deno has of Node. */
-async function endsWithin(pidfd: number, seconds: number | undefined): Promise<boolean> {
-  if (seconds === undefined) return true; // the caller waits
-  const entry = new Uint8Array(8), view = new DataView(entry.buffer); // struct pollfd
-  view.setInt32(0, pidfd, true);
-  view.setInt16(4, POLLIN, true);
-  for (const end = Date.now() + 1000 * seconds;;) {
-    const left = Math.max(0, end - Date.now());
-    const time = new BigInt64Array([BigInt(Math.floor(left / 1000)), BigInt(left % 1000) * 1_000_000n]);
-    const ready = await waitingSyscall("ppoll", entry, 1, time, null, 8);
-    if (ready > 0) return true;
-    if (left === 0) return false;
   }
 }

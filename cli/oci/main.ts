@@ -56,7 +56,8 @@ export async function ociMain(args: readonly string[], report: Report): Promise<
         debug,
       },
     });
-  } catch (error) {
+  } catch (thrown) {
+    const error = (await import("../../engine/oci/exec_error.ts")).withEngineWords(thrown);
     const expected = error instanceof MiniError || error instanceof SyscallError;
     if (!(error instanceof Deno.errors.BrokenPipe)) {
       tellQuietly(() => tell("error", error instanceof Error ? error.message : `${error}`));

@@ -11,6 +11,16 @@ import type { Spec } from "../../runtime/spec.ts";
 /** Where cgroups are whose place the specification leaves to us. */
 const OURS = "/mini-runc";
 
+/** Where the command line keeps containers when it is not told otherwise. */
+export const DEFAULT_ROOT = "/run/mini-runc";
+
+/** A name for a container that others with the same id, below another --root, do not have. FNV-1a */
+function ownName(id: string, root: string): string {
+  if (root === DEFAULT_ROOT) return id;
+  const bytes = new TextEncoder().encode(root);
+  return `${id}.${(bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5) >>> 0).toString(16)}`;
+}
+
 /** The path of a slice of systemd's: `a-b.slice` is in `a.slice`. systemd.slice(5) */
 function slicePath(slice: string): string {
   if (slice === "-.slice") return "";
@@ -28,21 +38,22 @@ function slicePath(slice: string): string {
  * @param systemd `linux.cgroupsPath` is `SLICE:PREFIX:NAME`. The cgroup is made where systemd would have it, without asking it.
  * @throws {MiniError} for a path that is none.
  */
-export function cgroupPlace(spec: Spec, id: string, systemd: boolean): string {
+export function cgroupPlace(spec: Spec, id: string, root: string, systemd: boolean): string {
+  const name = ownName(id, root);
   const path = spec.linux?.cgroupsPath ?? "";
   if (systemd) {
-    const [slice = "", prefix = "", name = "", ...rest] = path === ""
-      ? ["system.slice", "mini-runc", id]
+    const [slice = "", prefix = "", last = "", ...rest] = path === ""
+      ? ["system.slice", "mini-runc", name]
       : path.split(":");
-    if (rest.length > 0 || name === "" || /\//.test(prefix + name)) {
+    if (rest.length > 0 || last === "" || /\//.test(prefix + last)) {
       throw new MiniError(
         `linux.cgroupsPath must be SLICE:PREFIX:NAME with --systemd-cgroup, not ${JSON.stringify(path)}`,
       );
     }
-    const unit = name.endsWith(".slice") ? name : `${prefix === "" ? "" : `${prefix}-`}${name}.scope`;
+    const unit = last.endsWith(".slice") ? last : `${prefix === "" ? "" : `${prefix}-`}${last}.scope`;
     return `${slicePath(slice === "" ? "system.slice" : slice)}/${unit}`;
   }
-  if (path === "") return `${OURS}/${id}`;
+  if (path === "") return `${OURS}/${name}`;
   const names = components(path.startsWith("/") ? path : `${OURS}/${path}`, "linux.cgroupsPath");
   if (names.length === 0) throw new MiniError("linux.cgroupsPath cannot be the root of all cgroups");
   return `/${names.join("/")}`;

@@ -88,7 +88,7 @@ export async function create(
   }
   const fds = preservedFds(options.preserveFds);
   spec.process.env = [...spec.process.env ?? [], ...fds.env];
-  const place = cgroupPlace(spec, id, options.systemdCgroup);
+  const place = cgroupPlace(spec, id, containers.root, options.systemdCgroup);
   const lock = containers.reserve(id);
   const folder = containers.folder(id), tree = cgroupTree();
   let record: OciRecord = {

@@ -1,9 +1,9 @@
 /** `delete`: gives back what a stopped container had. OCI runtime-spec, runtime.md, "Delete". */
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close, trySyscall } from "../../ffi/kernel.ts";
-import { readable } from "../../ffi/reactor.ts";
 import { removeCgroup } from "../../runtime/cgroup.ts";
-import { openProcess } from "../process.ts";
+import { endsWithin } from "../../runtime/process_end.ts";
+import { KILL_MILLISECONDS, openProcess } from "../process.ts";
 import type { OciContainers, OciRecord } from "./containers.ts";
 import { runAndWarn, type Warn } from "./hooks.ts";
 
@@ -51,7 +51,9 @@ async function end(record: OciRecord): Promise<void> {
   try {
     const result = trySyscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);
     if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result);
-    await readable(pidfd);
+    if (!await endsWithin(pidfd, KILL_MILLISECONDS / 1000)) {
+      throw new MiniError(`container init still running: ${record.id} was killed, and waits for a process or a device`);
+    }
   } finally {
     close(pidfd);
   }
