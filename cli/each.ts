@@ -8,11 +8,18 @@ import { printable, write } from "./output.ts";
  * @returns 1 if anything failed, else 0.
  */
 export async function forEachNamed(names: readonly string[], body: (name: string) => Promise<void>): Promise<number> {
+  return await printEach(names, async (name) => {
+    await body(name);
+    return name;
+  });
+}
+
+/** The same, and prints what comes of it. */
+export async function printEach<T>(items: readonly T[], body: (item: T) => Promise<string>): Promise<number> {
   let status = 0;
-  for (const name of names) {
+  for (const item of items) {
     try {
-      await body(name);
-      write(`${name}\n`);
+      write(`${await body(item)}\n`);
     } catch (error) {
       if (!(error instanceof MiniError || error instanceof SyscallError)) throw error;
       write(`mini: ${printable(error.message)}\n`, Deno.stderr);

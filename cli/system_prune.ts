@@ -2,10 +2,10 @@
 
 import { pruneContainers } from "../engine/container_usage.ts";
 import { Containers } from "../engine/containers.ts";
-import { emitPrune } from "../engine/events.ts";
 import { pruneImages } from "../engine/images.ts";
 import type { Invocation } from "./command.ts";
 import { confirm } from "./confirm.ts";
+import { tellPrunedContainers } from "./container_prune.ts";
 import { parseFilters } from "./filter.ts";
 import { humanSize } from "./human.ts";
 import { tellPruned } from "./image_prune.ts";
@@ -24,9 +24,8 @@ export default async function systemPrune({ flags, globals }: Invocation): Promi
   const containers = new Containers(globals.root, globals.state);
   await containers.sweepAll();
   // First, because they use images.
-  const { ids, bytes: ofContainers } = await pruneContainers(containers, matchesContainer, noteDamage);
-  emitPrune(globals.state, "container", ofContainers);
-  if (ids.length > 0) write("Deleted Containers:\n" + ids.map((id) => `${id}\n`).join("") + "\n");
+  const pruned = await pruneContainers(containers, matchesContainer, noteDamage);
+  const ofContainers = tellPrunedContainers(globals.state, pruned);
   const bytes = tellPruned(globals.state, pruneImages(globals.root, all, matchesImage));
   write(`Total reclaimed space: ${humanSize(ofContainers + bytes, 4)}\n`);
   return 0;

@@ -6,6 +6,7 @@
 import type { Command } from "./command.ts";
 import { create, exec, exportRow, kill, pause, restart, rm, start, stop, unpause } from "./rows/containers.ts";
 import { cp } from "./rows/files.ts";
+import { containerPrune, rename, wait } from "./rows/daily.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
 import { events, inspect, ps, stats, top } from "./rows/look.ts";
@@ -53,6 +54,9 @@ export const commands: readonly Command[] = [
   { ...rm, load: () => import("./rm.ts") },
   { ...cp, load: () => import("./cp.ts") },
   { ...exportRow, load: () => import("./export.ts") },
+  { ...rename, load: () => import("./rename.ts") },
+  { ...wait, load: () => import("./wait.ts") },
+  { ...containerPrune, load: () => import("./container_prune.ts") },
   { ...ps, load: () => import("./ps.ts") },
   { ...inspect, load: () => import("./inspect.ts") },
   { ...top, load: () => import("./top.ts") },

@@ -1,4 +1,5 @@
 /** How much of the disk containers take, and the removal of those that do not run. */
+import { close } from "../ffi/kernel.ts";
 import { diskUsage } from "../images/df.ts";
 import type { Containers, Found } from "./containers.ts";
 import { removeContainer } from "./control.ts";
@@ -22,7 +23,7 @@ export async function containersUsage(
     bytes: diskUsage(containers.folder(found.record.id)),
   }));
   const sum = (some: typeof all) => some.reduce((total, { bytes }) => total + bytes, 0);
-  const running = all.filter(({ found }) => found.status === "running");
+  const running = all.filter(({ found }) => found.running);
   const total = sum(all);
   return { count: all.length, running: running.length, total, reclaimable: total - sum(running) };
 }
@@ -40,11 +41,18 @@ export async function pruneContainers(
   const ids: string[] = [];
   let bytes = 0;
   for (const found of await containers.list(note)) {
-    // One that has not run yet is just being made by another command.
-    if (found.status !== "exited" || !matches(found)) continue;
+    if (!isLeft(containers, found) || !matches(found)) continue;
     bytes += diskUsage(containers.folder(found.record.id));
     await removeContainer(containers, found, false);
     ids.push(found.record.id);
   }
   return { ids, bytes };
+}
+
+/** Whether it does not run, will not be started again by itself, and is not just being made by another command. */
+function isLeft(containers: Containers, { status, record }: Found): boolean {
+  if (status === "exited") return true;
+  const lock = status === "created" ? containers.take(record.id) : undefined;
+  if (lock?.fd !== undefined) close(lock.fd);
+  return lock !== undefined;
 }

@@ -249,6 +249,44 @@ export class Containers {
     }
   }
 
+  /**
+   * Gives a container another name. A crash in between leaves it the old one, and a link that `sweepAll` finds.
+   *
+   * @returns the old name. @throws {MiniError} when the name is taken or is none.
+   */
+  rename(id: string, name: string): string {
+    checkName(name);
+    let old = name;
+    this.change(id, (record) => {
+      old = record.name;
+      if (name === old) throw new MiniError(`container ${name} has that name already`);
+      this.#takeName(id, name);
+      record.name = name;
+    });
+    this.#dropName(old, id);
+    return old;
+  }
+
+  /** What a container is called now; undefined when there is none, or its record cannot be read. */
+  nameOf(id: string): string | undefined {
+    const name = readJson<Partial<ContainerRecord>>(`${this.folder(id)}/container.json`)?.name;
+    return typeof name === "string" ? name : undefined;
+  }
+
+  /** Drops a name that its container does not have: one that was renamed, or was to be. */
+  #dropStaleName(name: string, id: string): void {
+    try {
+      if (this.record(id)?.name === name) return;
+      // Whoever renames it holds the same lock.
+      this.#underLock(id, (record) => {
+        if (record.name !== name) this.#dropName(name, id);
+      });
+    } catch (error) {
+      // Removed just now, or nothing that can be read.
+      if (!(error instanceof MiniError)) throw error;
+    }
+  }
+
   /** Removes a name if it still belongs to `id`. */
   #dropName(name: string, id: string): void {
     const folder = `${this.root}/names`, path = `${folder}/${name}`;
@@ -277,6 +315,14 @@ export class Containers {
    * @returns the record as it is now. @throws {NoSuchContainer} when it is gone.
    */
   change(id: string, edit: (record: ContainerRecord) => void): ContainerRecord {
+    return this.#underLock(id, (record) => {
+      edit(record);
+      this.write(record);
+    });
+  }
+
+  /** Looks at what is written down of a container while nobody else changes it. @throws {NoSuchContainer} when it is gone. */
+  #underLock(id: string, body: (record: ContainerRecord) => void): ContainerRecord {
     let folder: number;
     try {
       folder = open(this.folder(id), O_DIRECTORY);
@@ -288,8 +334,7 @@ export class Containers {
       syscall("flock", folder, LOCK_EX);
       const record = this.record(id);
       if (!record) throw new NoSuchContainer(id.slice(0, 12));
-      edit(record);
-      this.write(record);
+      body(record);
       return record;
     } finally {
       close(folder);
@@ -514,7 +559,9 @@ export class Containers {
     for (const name of names(`${this.root}/names`)) {
       // A container's folder is there before its name, and goes before it.
       const owner = readLink(`${this.root}/names/${name}`);
-      if (owner !== undefined && !exists(this.folder(owner))) this.#dropName(name, owner);
+      if (owner === undefined) continue;
+      if (!exists(this.folder(owner))) this.#dropName(name, owner);
+      else this.#dropStaleName(name, owner);
     }
     return cleared;
   }

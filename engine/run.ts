@@ -108,7 +108,7 @@ export async function runMade(
   } finally {
     await around?.release();
     if (!keep) {
-      containers.forget(id, name);
+      containers.forget(id, containers.nameOf(id) ?? name);
       emitContainer(containers.state, made.record, "destroy");
     } else containers.dropState(id);
     close(lock);

@@ -1,0 +1,70 @@
+/** Waiting until something has become of a container: `mini wait`. */
+import { close } from "../ffi/kernel.ts";
+import { readable } from "../ffi/reactor.ts";
+import type { Containers, Found } from "./containers.ts";
+import { pidfdOf } from "./control.ts";
+import type { StoredEvent } from "./events.ts";
+import { readEvents } from "./events_read.ts";
+
+/** What is waited for: that it does not run, that it ends the next time, that it is removed. */
+export const WAIT_CONDITIONS = ["not-running", "next-exit", "removed"] as const;
+export type WaitCondition = typeof WAIT_CONDITIONS[number];
+
+/** How long to wait between looks whether the end of what has ended was written down. */
+const PAUSE_MILLISECONDS = 10;
+
+/**
+ * Waits for a container that was found after `since` (milliseconds since 1970).
+ *
+ * @returns its exit status as a shell counts it; 0 if it has never run.
+ */
+export async function waitFor(
+  containers: Containers,
+  found: Found,
+  condition: WaitCondition,
+  since: number,
+): Promise<number> {
+  if (condition === "not-running") return await whileRunning(containers, found, since);
+  // What came before the look is no event that is waited for, and the exit status of one that has ended already.
+  let status = found.running ? 0 : found.record.end?.exitCode ?? 0;
+  for await (const event of readEvents(containers.state, { since })) {
+    if (event.Type !== "container" || event.Actor.ID !== found.record.id) continue;
+    status = exitCodeOf(event) ?? status;
+    if (event.Action === (condition === "removed" ? "destroy" : "die")) break;
+  }
+  return status;
+}
+
+async function whileRunning(containers: Containers, found: Found, since: number): Promise<number> {
+  const { id } = found.record;
+  let seen = false;
+  for (let now: Found | undefined = found;; now = await containers.find(id)) {
+    if (!now) return await lastStatus(containers, id, since);
+    const { status, record: { end, startedAt } } = now;
+    if (status === "exited" && end) return end.exitCode;
+    // Not one that has run before our eyes: its owner is about to remove it.
+    if (status === "created" && !startedAt && !seen) return 0;
+    const fd = pidfdOf(now);
+    if (fd !== undefined) {
+      seen = true;
+      try {
+        await readable(fd);
+      } finally {
+        close(fd);
+      }
+    } else await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+  }
+}
+
+/** How one ended that was removed at its end: nothing else tells it any more. */
+async function lastStatus(containers: Containers, id: string, since: number): Promise<number> {
+  let status = 0;
+  for await (const event of readEvents(containers.state, { since, until: Date.now() })) {
+    if (event.Type === "container" && event.Actor.ID === id) status = exitCodeOf(event) ?? status;
+  }
+  return status;
+}
+
+function exitCodeOf({ Action, Actor }: StoredEvent): number | undefined {
+  return Action === "die" ? Number(Actor.Attributes["exitCode"]) : undefined;
+}
