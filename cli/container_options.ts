@@ -12,7 +12,6 @@ import {
   readEnv,
   readEnvFile,
   readPairs,
-  readSecurityOptions,
   readTmpfs,
   readUlimit,
   readVolume,
@@ -20,7 +19,8 @@ import {
 import { checkHostname, checkName } from "../engine/names.ts";
 import { readRestart } from "../engine/restart.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
-import { readSeccomp } from "../engine/seccomp.ts";
+import { readNetwork } from "../engine/namespaces.ts";
+import { readRights } from "../engine/rights.ts";
 import type { Globals } from "./command.ts";
 import type { FlagValues } from "./flag_values.ts";
 
@@ -67,6 +67,7 @@ export function readOptions(flags: FlagValues, args: readonly string[]): CreateO
   if (name !== undefined) checkName(name);
   const hostname = flags.string("hostname");
   if (hostname) checkHostname(hostname);
+  const privileged = flags.boolean("privileged");
   return {
     args,
     interactive: flags.boolean("interactive"),
@@ -85,12 +86,22 @@ export function readOptions(flags: FlagValues, args: readonly string[]): CreateO
     volumes: [...flags.list("volume").map(readVolume), ...flags.list("tmpfs").map(readTmpfs)],
     readonlyRootfs: flags.boolean("read-only"),
     init: flags.boolean("init"),
-    network: flags.string("network") as "none" | "host",
+    network: readNetwork(flags.string("network") ?? "none"),
     stopSignal: flags.string("stop-signal"),
     labels: readPairs("label", flags.list("label"), false),
-    capabilities: readCapabilities(flags.list("cap-add"), flags.list("cap-drop"), ownCapabilities()),
-    noNewPrivileges: readSecurityOptions(flags.list("security-opt")),
-    seccomp: readSeccomp(flags.list("security-opt")),
+    capabilities: readCapabilities(
+      [...privileged ? ["ALL"] : [], ...flags.list("cap-add")],
+      flags.list("cap-drop"),
+      ownCapabilities(),
+    ),
+    rights: readRights({
+      privileged,
+      securityOptions: flags.list("security-opt"),
+      ipc: flags.string("ipc"),
+      pid: flags.string("pid"),
+      uts: flags.string("uts"),
+      userns: flags.string("userns"),
+    }),
     rlimits: flags.list("ulimit").map(readUlimit),
     sysctl: readPairs("sysctl", flags.list("sysctl"), true),
     shmBytes: flags.number("shm-size") ?? 0,
@@ -99,7 +110,7 @@ export function readOptions(flags: FlagValues, args: readonly string[]): CreateO
     devices: describeDevices(
       flags.list("device").map(readDevice),
       flags.list("device-cgroup-rule").map(readDeviceRule),
-      false,
+      privileged,
     ),
     restart: readRestart(flags.string("restart") ?? "no"),
     log: parseLogConfig(flags.string("log-driver"), flags.list("log-opt")),

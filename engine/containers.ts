@@ -15,6 +15,7 @@ import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { open, tryLock } from "../ffi/open.ts";
 import { isFrozen } from "../runtime/cgroup.ts";
+import type { Spec } from "../runtime/spec.ts";
 import { checkName, randomId, randomName } from "./names.ts";
 import { isAlive } from "./process.ts";
 import {
@@ -448,6 +449,25 @@ export class Containers {
    */
   async get(text: string): Promise<Found> {
     await this.sweep();
+    const id = this.#idOf(text);
+    const found = id === undefined ? undefined : this.#find(id);
+    if (!found) throw new NoSuchContainer(text);
+    return found;
+  }
+
+  /** The specification of a container that is there. @throws {Deno.errors.NotFound} */
+  spec(id: string): Spec {
+    return JSON.parse(Deno.readTextFileSync(`${this.folder(id)}/config.json`));
+  }
+
+  /** The record of the same, without a look at what runs. @throws as `get`. */
+  recordOf(text: string): ContainerRecord {
+    const id = this.#idOf(text), record = id === undefined ? undefined : this.record(id);
+    if (!record) throw new NoSuchContainer(text);
+    return record;
+  }
+
+  #idOf(text: string): string | undefined {
     let id: string | undefined;
     if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) {
       id = readLink(`${this.root}/names/${text}`);
@@ -459,9 +479,7 @@ export class Containers {
         id = ids[0];
       }
     }
-    const found = id === undefined ? undefined : this.#find(id);
-    if (!found) throw new NoSuchContainer(text);
-    return found;
+    return id;
   }
 
   /**

@@ -8,14 +8,15 @@ import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
 import { cgroupPathBelow } from "./cgroups.ts";
 import { type Containers, writeFile } from "./containers.ts";
 import type { DeviceSpec } from "./devices.ts";
-import { etcMounts } from "./etc.ts";
+import { etcMounts, sharedEtc } from "./etc.ts";
 import { emitContainer } from "./events.ts";
 import { limitResources, type Limits } from "./limits.ts";
 import type { LogConfig } from "./logs/options.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
+import type { NetworkMode } from "./namespaces.ts";
 import { type ContainerConfig, type ContainerRecord, RECORD_VERSION, type RestartPolicy } from "./record.ts";
-import type { SeccompChoice } from "./seccomp.ts";
+import { applyRights, type Rights, rightsConfig, type RightsOptions, settleRights } from "./rights.ts";
 import { buildSpec } from "./spec.ts";
 import { writeCreating } from "./start.ts";
 import { readUserFiles, resolveUser } from "./users.ts";
@@ -62,12 +63,11 @@ export interface CreateOptions {
   readonly volumes: readonly Mount[];
   readonly readonlyRootfs: boolean;
   readonly init: boolean;
-  readonly network: "none" | "host";
+  readonly network: NetworkMode;
+  readonly rights: RightsOptions;
   readonly stopSignal?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly capabilities: string[];
-  readonly noNewPrivileges: boolean;
-  readonly seccomp: SeccompChoice;
   readonly rlimits: Rlimit[];
   readonly sysctl: Record<string, string>;
   readonly shmBytes: number;
@@ -98,6 +98,7 @@ export interface Made {
 export function create(containers: Containers, source: Source, options: CreateOptions): Made {
   const id = randomId();
   const { name, lock } = containers.reserve(id, options.name);
+  let rights: Rights | undefined;
   try {
     if (options.cidFile !== undefined) writeCidFile(options.cidFile, id);
     const folder = containers.folder(id);
@@ -107,7 +108,8 @@ export function create(containers: Containers, source: Source, options: CreateOp
     const target = `${folder}/merged`;
     const view = () =>
       source.directory === undefined ? openView({ layers: source.layers, target }) : openRoot(source.directory);
-    const { config, spec } = describe(id, folder, source, options, view);
+    rights = settleRights(containers, options.rights, options.network, Boolean(options.hostname));
+    const { config, spec } = describe(containers, id, source, options, rights, view);
     const record: ContainerRecord = {
       version: RECORD_VERSION,
       id,
@@ -120,6 +122,7 @@ export function create(containers: Containers, source: Source, options: CreateOp
       restart: options.restart,
       log: options.log,
       config,
+      ...rights.userns ? { idMaps: rights.userns.maps } : {},
     };
     writeFile(`${folder}/config.json`, JSON.stringify(spec));
     // Before the record: a container that is found with one and without this was made completely.
@@ -132,6 +135,8 @@ export function create(containers: Containers, source: Source, options: CreateOp
     containers.forget(id, name);
     close(lock);
     throw error;
+  } finally {
+    rights?.close();
   }
 }
 
@@ -148,10 +153,11 @@ function writeCidFile(path: string, id: string): void {
 
 /** The container's configuration and specification, with the user looked up in its own root. */
 function describe(
+  containers: Containers,
   id: string,
-  folder: string,
   source: Source,
   options: CreateOptions,
+  rights: Rights,
   view: () => number,
 ): { config: ContainerConfig; spec: Spec } {
   const image = source.config;
@@ -185,7 +191,7 @@ function describe(
   } finally {
     close(root);
   }
-  const hostname = options.hostname || (options.network === "host" ? Deno.hostname() : id.slice(0, 12));
+  const hostname = options.hostname || rights.hostname || id.slice(0, 12);
   const config: ContainerConfig = {
     hostname,
     user: options.user ?? image.User ?? "",
@@ -202,26 +208,34 @@ function describe(
     tty: options.tty,
     openStdin: options.interactive,
     stopSignal,
-    network: options.network,
+    network: rights.network,
+    ...rightsConfig(rights, options.rights),
     init: options.init,
     readonlyRootfs: options.readonlyRootfs,
     limits: options.limits,
     ...options.devices.requests.length > 0 ? { devices: options.devices.requests } : {},
   };
+  const folder = containers.folder(id);
   const spec = buildSpec(config, {
     user,
     capabilities: options.capabilities,
-    noNewPrivileges: options.noNewPrivileges,
-    seccomp: options.seccomp({ capabilities: options.capabilities, imageArchitecture: source.architecture }),
+    seccomp: options.rights.security.seccomp({
+      capabilities: options.capabilities,
+      imageArchitecture: source.architecture,
+    }),
     volumes: options.volumes,
     rlimits: options.rlimits,
     sysctl: options.sysctl,
     shmBytes: options.shmBytes,
     // A folder of the user's is used as it is.
-    etc: source.directory === undefined ? etcMounts(folder, hostname, options.network) : [],
+    etc: source.directory === undefined ? etcOf(containers, folder, hostname, rights) : [],
     cgroupsPath: cgroupPathBelow(options.limits.cgroupParent, id),
     resources: { ...limitResources(options.limits), devices: options.devices.rules },
     devices: options.devices.devices,
   });
-  return { config, spec };
+  return { config, spec: applyRights(spec, rights, containers.root) };
+}
+
+function etcOf(containers: Containers, folder: string, hostname: string, { network, networkOf }: Rights): Mount[] {
+  return networkOf ? sharedEtc(containers.spec(networkOf.id)) : etcMounts(folder, hostname, network);
 }

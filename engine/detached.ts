@@ -15,6 +15,7 @@ import { emitContainer, emitDie } from "./events.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { startTicks } from "./process.ts";
 import { begun } from "./run.ts";
+import { ownerOf } from "./userns.ts";
 import { type Note, surround, type Surroundings } from "./start.ts";
 
 /** Where a container's streams are, in its state folder. */
@@ -89,7 +90,7 @@ export async function startInBackground(
   note: Note,
   restart?: (record: Made["record"]) => void,
 ): Promise<void> {
-  const { spec, lock } = made, { id, config, autoRemove, name } = made.record;
+  const { lock } = made, { id, config, autoRemove, name } = made.record;
   const folder = containers.stateFolder(id);
   let around: Surroundings | undefined, streams: Streams | undefined, own: Cgroup | undefined;
   const release = async () => {
@@ -99,7 +100,8 @@ export async function startInBackground(
   };
   try {
     around = surround(containers, made, note, false);
-    streams = makeStreams(folder, config.tty, config.openStdin, spec.process.user.uid);
+    const { spec } = around;
+    streams = makeStreams(folder, config.tty, config.openStdin, ownerOf(spec));
     const tree = cgroupTree();
     own = tree && openCgroup(tree, OWN_CGROUP);
     const startedAt = new Date().toISOString();

@@ -1,5 +1,6 @@
 /** The three files in /etc that are a container's own: who it is, and where names are looked up. */
-import type { Mount } from "../runtime/spec.ts";
+import type { Mount, Spec } from "../runtime/spec.ts";
+import type { NetworkMode } from "./namespaces.ts";
 
 const HOSTS = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -19,7 +20,7 @@ function hostFile(path: string): string {
 }
 
 /** Writes the files into the container's folder; returns their mounts. The container may change its copies. */
-export function etcMounts(folder: string, hostname: string, network: "none" | "host"): Mount[] {
+export function etcMounts(folder: string, hostname: string, network: NetworkMode): Mount[] {
   const files: Record<string, string> = {
     hostname: `${hostname}\n`,
     hosts: network === "host" ? hostFile("/etc/hosts") : HOSTS,
@@ -30,3 +31,8 @@ export function etcMounts(folder: string, hostname: string, network: "none" | "h
     return { destination: `/etc/${name}`, type: "bind", source: `${folder}/${name}`, options: ["bind"] };
   });
 }
+
+/** The same files of another container, with which this one shares its network and so its names. */
+export const sharedEtc = (spec: Spec): Mount[] => (spec.mounts ?? []).filter((m) => ETC.includes(m.destination));
+
+const ETC = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];

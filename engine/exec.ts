@@ -13,6 +13,7 @@ import { emitContainer } from "./events.ts";
 import { startInForeground } from "./foreground.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
+import { ownerOf } from "./userns.ts";
 import { Signals } from "./signals.ts";
 import { readUserFiles, resolveUser } from "./users.ts";
 
@@ -113,7 +114,7 @@ export async function exec(
     const options = {
       terminal: request.tty,
       interactive: request.interactive,
-      uid: process.user.uid,
+      uid: ownerOf({ ...target.spec, process }),
       unkillable: false,
     };
     const foreground = await startInForeground(options, (streams) => startExec(target, process, streams));

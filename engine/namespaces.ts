@@ -6,6 +6,9 @@ export type NamespaceMode = "private" | "host" | `container:${string}`;
 /** For IPC, own ones are of three kinds: others may join, or not; or there is not even a /dev/shm. */
 export type IpcMode = NamespaceMode | "shareable" | "none";
 
+/** For the network: no interfaces but lo, or whose. */
+export type NetworkMode = "none" | "host" | `container:${string}`;
+
 /** What the flags ask for. */
 export interface NamespaceModes {
   readonly ipc: IpcMode;
@@ -31,8 +34,14 @@ function read<T extends string>(flag: string, text: string | undefined, others: 
   );
 }
 
+/** Reads `--network`. @throws {MiniError} */
+export function readNetwork(text: string): NetworkMode {
+  if (text === "none" || text === "host" || isContainerMode(text) && text !== CONTAINER) return text;
+  throw new MiniError(`--network ${JSON.stringify(text)}: it is none, host or container:NAME`);
+}
+
 /** Reads the flags. @throws {MiniError} */
-export const readModes = (flags: { ipc?: string; pid?: string; uts?: string }): NamespaceModes => ({
+export const readModes = (flags: Partial<Record<keyof NamespaceModes, string | undefined>>): NamespaceModes => ({
   ipc: read("ipc", flags.ipc, ["shareable", "none"]),
   pid: read("pid", flags.pid, []),
   uts: read("uts", flags.uts, []),

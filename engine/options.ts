@@ -3,7 +3,6 @@ import { resolve } from "@std/path";
 import { MiniError } from "../ffi/errors.ts";
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
 import { rlimitNumber } from "../runtime/rlimits.ts";
-import { isSeccompOption } from "./seccomp.ts";
 import type { Mount, Rlimit } from "../runtime/spec.ts";
 
 /**
@@ -190,23 +189,6 @@ export function readPairs(flag: string, texts: readonly string[], valueNeeded: b
     pairs.set(key, equals < 0 ? "" : text.slice(equals + 1));
   }
   return Object.fromEntries(pairs);
-}
-
-/** `--security-opt no-new-privileges`: whether it is on. @throws {MiniError} for what is neither that nor `seccomp=…`. */
-export function readSecurityOptions(options: readonly string[]): boolean {
-  let noNewPrivileges = true;
-  for (const option of options) {
-    if (isSeccompOption(option)) continue; // readSeccomp reads it
-    const [key, value = "true"] = option.split(/[=:]/, 2);
-    if (key !== "no-new-privileges") {
-      throw new MiniError(
-        `--security-opt ${option} is not there yet; no-new-privileges[=false] and seccomp=unconfined|builtin|FILE are`,
-      );
-    }
-    if (value !== "true" && value !== "false") throw new MiniError(`--security-opt ${option}: it is true or false`);
-    noNewPrivileges = value === "true";
-  }
-  return noNewPrivileges;
 }
 
 /** `--entrypoint PROGRAM`: one program, not words; empty means none. Without the flag the image's counts. */

@@ -7,7 +7,6 @@ import {
   readEntrypoint,
   readEnv,
   readPairs,
-  readSecurityOptions,
   readTmpfs,
   readUlimit,
   readVolume,
@@ -74,16 +73,10 @@ Deno.test("limits: one value or two, without limit as -1", () => {
   for (const text of ["nofile=2:1", "nofile=-1:1"]) refuses(() => readUlimit(text), "above");
 });
 
-Deno.test("pairs, security options and the entrypoint", () => {
+Deno.test("pairs and the entrypoint", () => {
   assertEquals(readPairs("label", ["a=b=c", "d", "a=2"], false), { a: "2", d: "" });
   assertEquals(Object.entries(readPairs("label", ["__proto__=x"], false)), [["__proto__", "x"]]);
   refuses(() => readPairs("label", ["=x"], false), "--label");
   refuses(() => readPairs("sysctl", ["a.b"], true), "--sysctl");
-  assertEquals(
-    [[], ["no-new-privileges"], ["no-new-privileges=false"], ["no-new-privileges:false"]].map(readSecurityOptions),
-    [true, true, false, false],
-  );
-  refuses(() => readSecurityOptions(["no-new-privileges=x"]), "true or false");
-  refuses(() => readSecurityOptions(["nosuch"]), "nosuch");
   assertEquals([undefined, "", "a b"].map(readEntrypoint), [undefined, [], ["a b"]]);
 });

@@ -2,6 +2,8 @@
 
 import type { DeviceRequest } from "./devices.ts";
 import type { Limits } from "./limits.ts";
+import type { IpcMode, NamespaceMode, NetworkMode } from "./namespaces.ts";
+import type { IdMaps } from "./userns.ts";
 import type { LogConfig } from "./logs/options.ts";
 
 /** The form of this file; a command that meets a newer one says so and leaves it alone. */
@@ -22,7 +24,15 @@ export interface ContainerConfig {
   tty: boolean;
   openStdin: boolean;
   stopSignal: string;
-  network: "none" | "host";
+  network: NetworkMode;
+  /** Whose namespaces it is in, where they are not its own; other containers by their ids. */
+  ipc?: IpcMode;
+  pid?: NamespaceMode;
+  uts?: NamespaceMode;
+  /** As it was asked for: auto, keep-id … */
+  userns?: string;
+  privileged?: boolean;
+  securityOptions?: string[];
   init: boolean;
   readonlyRootfs: boolean;
   /** What of the host's resources it may use; without it nothing was said. */
@@ -77,6 +87,8 @@ export interface ContainerRecord {
   stopped?: "by hand" | "with the machine";
   log: LogConfig;
   config: ContainerConfig;
+  /** The ids of its user namespace, which no other container that asks for `auto` gets. */
+  idMaps?: IdMaps;
   end?: ContainerEnd;
 }
 

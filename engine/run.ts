@@ -3,12 +3,14 @@ import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
 import { shellStatus } from "../ffi/exit_status.ts";
 import { start } from "../runtime/container.ts";
+import { isNew } from "../runtime/plan_namespaces.ts";
 import type { Containers } from "./containers.ts";
 import { create, type CreateOptions, type Made, type Source } from "./create.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { startInForeground } from "./foreground.ts";
 import { explainHost } from "./host_error.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
+import { ownerOf } from "./userns.ts";
 import { Signals } from "./signals.ts";
 import { type Note, surround, type Surroundings } from "./start.ts";
 
@@ -55,14 +57,14 @@ export async function runMade(
   { interactive, fresh }: ForegroundRun,
   note: Note,
 ): Promise<number> {
-  const { spec, lock } = made, { id, name, autoRemove, config } = made.record;
+  const { lock } = made, { id, name, autoRemove, config } = made.record;
   let keep = !fresh;
   let around: Surroundings | undefined;
   try {
     around = surround(containers, made, note, fresh);
-    const common = { ...around.options, signal: signals.interruption };
+    const { spec } = around, common = { ...around.options, signal: signals.interruption };
     const foreground = await startInForeground(
-      { terminal: config.tty, interactive, uid: spec.process.user.uid, unkillable: !config.init },
+      { terminal: config.tty, interactive, uid: ownerOf(spec), unkillable: !config.init && isNew(spec, "pid") },
       (streams) => start(spec, { ...common, ...streams }),
     );
     const startedAt = new Date().toISOString();

@@ -11,7 +11,6 @@ import type { ResolvedUser } from "./users.ts";
 export interface SpecOptions {
   readonly user: ResolvedUser;
   readonly capabilities: string[];
-  readonly noNewPrivileges: boolean;
   /** Without one every system call is allowed. */
   readonly seccomp: LinuxSeccomp | undefined;
   readonly volumes: readonly Mount[];
@@ -88,7 +87,7 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
   const kept = mounts.filter((m) => !given.includes(m.destination) || options.volumes.includes(m));
   const namespaces: Namespace[] = [{ type: "pid" }, { type: "mount" }, { type: "ipc" }, { type: "uts" }];
   if (config.limits?.cgroupns !== "host") namespaces.push({ type: "cgroup" });
-  if (config.network !== "host") namespaces.push({ type: "network" });
+  namespaces.push({ type: "network" });
   const { uid, gid, additionalGids } = options.user, { capabilities } = options;
   return {
     ociVersion: OCI_VERSION,
@@ -103,7 +102,6 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
       rlimits: options.rlimits,
       // Inheritable and ambient stay empty: a program of another user gets nothing handed on (CVE-2022-24769).
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
-      noNewPrivileges: options.noNewPrivileges,
       ...config.limits?.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.limits.oomScoreAdj },
     },
     mounts: kept,

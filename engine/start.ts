@@ -1,17 +1,20 @@
 /** Starts a container that was made: in the foreground, as a child of this process, or in the background, as a shim's. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
-import { type Cgroup, type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import { type Cgroup, type CgroupTree, cgroupTree, killCgroup, removeCgroup } from "../runtime/cgroup.ts";
 import { makeLimitedCgroup } from "../runtime/cgroup_setup.ts";
 import { allowsEverything } from "../runtime/device_filter.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
 import { openRoot } from "../runtime/failure.ts";
+import { isNew } from "../runtime/plan_namespaces.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
 import type { Store } from "../images/store.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
+import { joinOthers } from "./join.ts";
 import { optionalFiles } from "./limits.ts";
 import { startTicks } from "./process.ts";
+import { isMapped } from "./rights.ts";
 import type { ContainerRecord, RunningState } from "./record.ts";
 import { openView } from "./view.ts";
 
@@ -22,7 +25,9 @@ export type Note = (sentence: string) => void;
 export interface Surroundings {
   readonly cgroup: Cgroup | undefined;
   /** What every way of starting it wants. */
-  readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "openRoot">;
+  readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "openRoot" | "sources" | "atEnd">;
+  /** Its specification, with whatever it shares with other containers. */
+  readonly spec: Spec;
   /** Writes down that it runs. */
   running(pid: number, shim?: RunningState["shim"]): void;
   /** Takes it all apart again. */
@@ -33,8 +38,10 @@ export interface Surroundings {
 
 /** Where the root of a container comes from. */
 function rootOf({ record, layers }: Made, folder: string): RootSource {
-  if (layers.length === 0) return { directory: record.image };
+  const idmap = isMapped(record.idMaps && { maps: record.idMaps });
+  if (layers.length === 0) return { directory: record.image, idmap };
   return {
+    idmap,
     layers: {
       lowers: layers,
       upper: `${folder}/upper`,
@@ -86,10 +93,21 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
   if (!fresh) writeCreating(containers, id, spec, tree);
   if (!tree) withoutCgroup(made, note);
   const limits = record.config.limits ?? {};
-  const cgroup = tree && makeLimitedCgroup(tree, spec.linux!.cgroupsPath!, spec.linux!, optionalFiles(limits));
+  const joined = joinOthers(containers, spec);
+  let cgroup: Cgroup | undefined;
+  try {
+    cgroup = tree && makeLimitedCgroup(tree, spec.linux!.cgroupsPath!, spec.linux!, optionalFiles(limits));
+  } catch (error) {
+    joined.close();
+    throw error;
+  }
   return {
     cgroup,
+    spec: joined.spec,
     options: {
+      sources: joined.sources,
+      // Where it is no PID 1, the kernel does not end what it leaves.
+      ...cgroup && !isNew(spec, "pid") ? { atEnd: () => killCgroup(cgroup.path) } : {},
       root: rootOf(made, folder),
       cgroup: cgroup?.fd,
       init: record.config.init,
@@ -108,8 +126,12 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
         ...shim ? { shim } : {},
       });
     },
-    letGo: () => cgroup && close(cgroup.fd),
+    letGo: () => {
+      joined.close();
+      if (cgroup) close(cgroup.fd);
+    },
     release: async () => {
+      joined.close();
       if (!cgroup) return;
       close(cgroup.fd);
       await removeCgroup(cgroup.path);

@@ -1,6 +1,6 @@
 /** `--userns`: whose ids a container's processes have on the host. */
 import { MiniError } from "../ffi/errors.ts";
-import type { IdMapping } from "../runtime/spec.ts";
+import type { IdMapping, Spec } from "../runtime/spec.ts";
 
 /**
  * What `--userns` asks for.
@@ -65,10 +65,11 @@ export interface IdRange {
 /** The user's names whose entries count, the first one that has any; podman's own for rootful containers is `containers`. */
 export const SUBID_USERS = ["mini", "containers", "root"] as const;
 /**
- * Where the system's administrator has said nothing: root may give any ids, and nobody else uses the upper half of them
- * (systemd's UIDS-GIDS.md).
+ * Where the system's administrator has said nothing: root may give any ids. Nobody else uses these: they are above those for
+ * subuid(5) and for systemd's containers, and below 2^31, after which some programs take ids for negative (UIDS-GIDS.md of
+ * systemd).
  */
-export const SPARE: IdRange = { first: 2 ** 31, size: 2 ** 31 - USUAL_SIZE };
+export const SPARE: IdRange = { first: 0x7000_0000, size: 4094 * USUAL_SIZE };
 
 /**
  * The ranges of /etc/subuid or /etc/subgid for the first of the users that has any, by name or number. subuid(5)
@@ -151,7 +152,7 @@ export function allocate(
     const all = ranges.reduce((sum, range) => sum + range.size, 0);
     throw new MiniError(
       `--userns auto: ${size} ids in a row are not free among the ${all} that ${file} gives; remove containers, add a line ` +
-        `such as 'mini:2147483648:1048576' there, or ask for fewer with auto:size=N`,
+        `such as 'mini:${SPARE.first}:${SPARE.size}' there, or ask for fewer with auto:size=N`,
     );
   };
   return rangeMaps(
@@ -185,3 +186,7 @@ export function containerId(mappings: readonly IdMapping[] | undefined, id: numb
 /** Whether files need no other ids than they have. */
 export const isIdentity = (mappings: readonly IdMapping[]): boolean =>
   mappings.every((map) => map.containerID === map.hostID);
+
+/** Whom a container's streams belong to, as the host counts: a program may open its own again. */
+export const ownerOf = ({ process, linux }: Spec): number =>
+  hostId(linux?.uidMappings, process.user.uid) ?? process.user.uid;

@@ -1,5 +1,5 @@
 /** Starts a container: from a specification and a root filesystem to a process, and its end. */
-import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../ffi/constants.ts";
+import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
@@ -40,6 +40,10 @@ export interface StartOptions {
   readonly init?: boolean;
   /** Ends it when aborted while it is being made, which may take long on file systems of other machines. */
   readonly signal?: AbortSignal;
+  /** Mounts that are attached nowhere, for bind mounts with that source; the caller's to close. */
+  readonly sources?: ReadonlyMap<string, number>;
+  /** Called when its first process has ended. */
+  readonly atEnd?: () => void;
   /** Opens the root as the container sees it, to explain why a program could not be started. */
   readonly openRoot?: () => number;
 }
@@ -50,11 +54,19 @@ export class Container {
   /** Our end of the pair whose closing tells the program that we are gone. */
   readonly #lifeline: number;
   readonly #inside: Inside | undefined;
+  readonly #atEnd: (() => void) | undefined;
   #exit: Promise<ExitStatus> | undefined;
   #reaped = false;
 
   /** @param terminal the master side of the container's terminal; the caller's to close. */
-  constructor(spawned: Spawned, lifeline: number, readonly terminal: number | undefined, inside?: Inside) {
+  constructor(
+    spawned: Spawned,
+    lifeline: number,
+    readonly terminal: number | undefined,
+    inside?: Inside,
+    atEnd?: () => void,
+  ) {
+    this.#atEnd = atEnd;
     this.#spawned = spawned;
     this.#lifeline = lifeline;
     this.#inside = inside;
@@ -123,6 +135,7 @@ export class Container {
     try {
       await readable(pidfd);
       const status = waitForExit(pidfd);
+      this.#atEnd?.();
       const failure = results.failure();
       if (failure) throw containerError(failure, results, this.#inside);
       if (!startedProgram(results)) {
@@ -222,8 +235,10 @@ export function prepare(
     }
     const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
     if (isNew(spec, "user")) namespaces.user = keep(makeUserNamespace(uidMappings, gidMappings));
-    const idmaps = new Map<number, number>();
+    const idmaps = new Map<number, number>(), sources = new Map<number, number>();
     (spec.mounts ?? []).forEach((mount, i) => {
+      const source = options.sources?.get(mount.source ?? "");
+      if (source !== undefined) sources.set(i, keep(syscall("fcntl", source, F_DUPFD_CLOEXEC, 0)));
       if (mount.uidMappings) idmaps.set(i, keep(makeUserNamespace(mount.uidMappings, mount.gidMappings ?? [])));
       else if (mount.options?.some((o) => o === "idmap" || o === "ridmap")) idmaps.set(i, namespaces.user!);
     });
@@ -231,7 +246,13 @@ export function prepare(
       spec,
       rootfs: findRoot(options.root, spec),
       facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability() },
-      descriptors: { sync, namespaces, idmaps, ...(options.stdio ? { stdio: streams(spec, options.stdio) } : {}) },
+      descriptors: {
+        sync,
+        namespaces,
+        idmaps,
+        sources,
+        ...(options.stdio ? { stdio: streams(spec, options.stdio) } : {}),
+      },
       init: options.init ?? false,
     };
     return { input, descriptors };
@@ -280,7 +301,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
       openRoot: options.openRoot,
       cwd: spec.process.cwd,
       mounts: spec.mounts ?? [],
-    });
+    }, options.atEnd);
   } catch (error) {
     abandon(spawned, ours);
     throw error;

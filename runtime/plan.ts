@@ -75,6 +75,8 @@ export interface PlanInput {
     readonly namespaces: NamespaceDescriptors;
     /** User namespaces whose ids bind mounts get, by the mount's place in the specification. */
     readonly idmaps?: ReadonlyMap<number, number>;
+    /** Mounts that are attached nowhere, in the place of the source of a bind mount. */
+    readonly sources?: ReadonlyMap<number, number>;
   };
   /** A PID 1 of ours that reaps and hands signals on. */
   readonly init: boolean;
@@ -114,7 +116,7 @@ export function plan(input: PlanInput): Plan {
     ...joinMounts(namespaces),
     ...(user
       ? [
-        ...bindSources(mounts, descriptors.idmaps),
+        ...bindSources(mounts, descriptors.idmaps, descriptors.sources),
         ...prepareRoot(input.rootfs, namespaces.user!, linux.mountLabel, linux.rootfsPropagation),
       ]
       : []),
@@ -122,7 +124,7 @@ export function plan(input: PlanInput): Plan {
     ...(twice ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
     ...makeNamespaces(spec),
     ...(user ? attachRoot() : [
-      ...bindSources(mounts, descriptors.idmaps),
+      ...bindSources(mounts, descriptors.idmaps, descriptors.sources),
       ...rootOperations(plain(input.rootfs), linux.mountLabel, linux.rootfsPropagation),
     ]),
     op("umask", [0], "permissions exactly as given below"),

@@ -3,6 +3,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  F_DUPFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
@@ -152,14 +153,24 @@ export const isBind = (mount: Mount) =>
  * Takes hold of the sources of all bind mounts, before anything else changes: a copy of the mount tree, not attached.
  *
  * @param idmaps user namespaces whose ids the mounts get, by their place in the list.
+ * @param sources mounts that the caller has already, attached nowhere, by their place in the list.
  */
-export function bindSources(mounts: readonly Mount[], idmaps: ReadonlyMap<number, number> = new Map()): Operation[] {
+export function bindSources(
+  mounts: readonly Mount[],
+  idmaps: ReadonlyMap<number, number> = new Map(),
+  sources: ReadonlyMap<number, number> = new Map(),
+): Operation[] {
   return mounts.flatMap((mount, i) => {
     if (!isBind(mount)) return [];
     const { recursive, idmap: how } = parseMountOptions(mount.options ?? [], mount.destination);
     if (!mount.source) throw new MiniError(`the bind mount on ${mount.destination} has no source`);
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-    const ids = idmaps.get(i);
+    const ids = idmaps.get(i), source = sources.get(i);
+    if (source !== undefined) {
+      return [
+        op("fcntl", [source, F_DUPFD_CLOEXEC, 0], `what is to be on ${mount.destination}`, { name: mountName(i) }),
+      ];
+    }
     return [
       op("open_tree", [AT_FDCWD, mount.source, flags], `take hold of the host's ${mount.source}`, {
         name: mountName(i),

@@ -11,10 +11,11 @@ import {
   O_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  RESOLVE_NO_SYMLINKS,
 } from "../ffi/constants.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
 import { bindSources, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
-import { ROOT } from "./plan_paths.ts";
+import { openHow, ROOT } from "./plan_paths.ts";
 import { type PlainRootfs, rootOperations } from "./plan_root.ts";
 import type { Mount } from "./spec.ts";
 
@@ -82,6 +83,31 @@ export function planLayers(rootfs: Extract<PlainRootfs, { kind: "overlay" }>, sy
   return [
     ...rootOperations(rootfs),
     op("openat", [AT_FDCWD, rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the root", { name: VIEW }),
+    ...handOver(sync),
+  ];
+}
+
+/**
+ * What is mounted at a path of a container that runs, as a mount of its own that is attached nowhere.
+ *
+ * @param container a descriptor of a process in it. @param path absolute; no link on it is followed.
+ */
+export function planMount(container: number, path: string, sync: number): Program {
+  return [
+    op("setns", [container, Number(CLONE_NEWNS)], "see what the container sees"),
+    op("openat2", [AT_FDCWD, path, openHow(O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS), 24], `its ${path}`, {
+      name: "place",
+      on: path,
+    }),
+    op(
+      "open_tree",
+      [result("place"), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+      "to be mounted elsewhere",
+      {
+        name: VIEW,
+        on: path,
+      },
+    ),
     ...handOver(sync),
   ];
 }

@@ -159,17 +159,21 @@ export function checkProcess(process: Process): void {
   }
 }
 
-/** Only what a namespace of the container's own holds: all else would change the host (CVE-2022-0811). */
-function checkSysctl(spec: Spec, key: string, value: string): void {
-  if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i.test(key)) refuse(`${JSON.stringify(key)} is not the name of a sysctl`);
-  if (/[\n\0]/.test(value)) refuse(`the value of sysctl ${key} must be one line`);
-  const needs: NamespaceType | undefined = key.startsWith("net.")
+/** The kind of namespace that has a sysctl of its own; undefined for one that the whole host has. */
+export const sysctlNamespace = (key: string): NamespaceType | undefined =>
+  key.startsWith("net.")
     ? "network"
     : IPC_SYSCTLS.has(key) || key.startsWith("fs.mqueue.")
     ? "ipc"
     : key === "kernel.domainname"
     ? "uts"
     : undefined;
+
+/** Only what a namespace of the container's own holds: all else would change the host (CVE-2022-0811). */
+function checkSysctl(spec: Spec, key: string, value: string): void {
+  if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i.test(key)) refuse(`${JSON.stringify(key)} is not the name of a sysctl`);
+  if (/[\n\0]/.test(value)) refuse(`the value of sysctl ${key} must be one line`);
+  const needs = sysctlNamespace(key);
   if (!needs) refuse(`sysctl ${key} belongs to the whole host, not to a container, so it cannot be set for one`);
   else if (!isNew(spec, needs) && !joinsAnother(spec, needs)) {
     refuse(`sysctl ${key} needs a ${needs} namespace of the container's own`);

@@ -2,10 +2,10 @@
 
 import type { Flag } from "../command.ts";
 import { limitFlags } from "./limits.ts";
+import { rightsFlags } from "./rights.ts";
 
 const PROCESS = "Program";
 const FILES = "Files";
-const ISOLATION = "Isolation and rights";
 
 /** The flags of a new container. */
 export const containerFlags: readonly Flag[] = [
@@ -94,26 +94,7 @@ export const containerFlags: readonly Flag[] = [
     description: "Run in this folder instead of an image; the arguments are the command",
   },
 
-  { name: "hostname", short: "h", kind: "string", heading: ISOLATION, description: "Host name of the container" },
-  {
-    name: "network",
-    kind: "choice",
-    placeholder: "network",
-    values: ["none", "host"],
-    default: "none",
-    heading: ISOLATION,
-    description: 'Network of the container ("none", "host")',
-  },
-  { name: "cap-add", kind: "list", heading: ISOLATION, description: "Add a capability" },
-  { name: "cap-drop", kind: "list", heading: ISOLATION, description: "Drop a capability" },
-  {
-    name: "security-opt",
-    kind: "list",
-    heading: ISOLATION,
-    values: ["no-new-privileges", "no-new-privileges=false", "seccomp=unconfined", "seccomp=builtin", "seccomp="],
-    description: "Security option, no-new-privileges[=false], seccomp=unconfined|builtin|FILE",
-  },
-  { name: "sysctl", kind: "list", heading: ISOLATION, description: "Set a kernel parameter, name=value" },
+  ...rightsFlags,
 
   ...limitFlags,
 ];
