@@ -14,6 +14,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
     const source = await findSource(flags, args, globals);
     const containers = new Containers(globals.root, globals.state);
     const { record, lock } = make(containers, source, options);
+    if (record.autoRemove) containers.change(record.id, (record) => record.awaited = true);
     containers.settle(record.id, lock);
     write(`${record.id}\n`);
     return 0;

@@ -563,7 +563,7 @@ export class Containers {
         throw error;
       }
       if (!record && !exists(this.folder(id))) continue; // removed just now
-      if (!record || record.autoRemove) {
+      if (!record || (record.autoRemove && !(record.awaited && !record.startedAt))) {
         this.forget(id, record?.name);
         cleared.push(id);
       } else if (record.startedAt && !record.end) {

@@ -80,6 +80,8 @@ export interface ContainerRecord {
   layers: string[];
   /** Removed when it exits. */
   autoRemove: boolean;
+  /** Made to be started by a later command: one that is removed when it exits stays until then. */
+  awaited?: true;
   restart: RestartPolicy;
   /** How often in a row it was started again by its restart policy, and when that was last; RFC 3339. */
   restartCount?: number;

@@ -85,6 +85,14 @@ miniTest("ps lists what matches, by every key that Docker knows", async ({ mini,
   assertEquals((await mini(["rm", "-f", ...all])).status, 0);
 });
 
+miniTest("one that was made to be removed at its end is there until then", async ({ mini }) => {
+  await mini(["create", "--rm", "--name", "later", "starter", "true"]);
+  const names = async () => (await mini(["ps", "-a", "--format", "{{.Names}} {{.State}}"])).stdout;
+  assertEquals([await names(), await names()], ["later created\n", "later created\n"]);
+  assertEquals((await mini(["start", "-a", "later"])).status, 0);
+  assertEquals(await names(), "");
+});
+
 miniTest("ps --size counts what a container has written, and its image", async ({ mini }) => {
   await mini(["run", "--name", "big", "starter", "sh", "-c", "head -c 5000 /dev/zero > /file; ln /file /again"]);
   const { stdout } = await mini(["ps", "-as"]);
