@@ -9,7 +9,7 @@ import { cp } from "./rows/files.ts";
 import { containerPrune, rename, wait } from "./rows/daily.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
-import { events, inspect, ps, stats, top } from "./rows/look.ts";
+import { events, info, inspect, ps, stats, top } from "./rows/look.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { oci } from "./rows/oci.ts";
@@ -83,6 +83,7 @@ export const commands: readonly Command[] = [
   { ...systemStart, load: () => import("./system_service.ts") },
   { ...systemStop, load: () => import("./system_service.ts") },
   { ...oci, load: () => import("./oci_command.ts") },
+  { ...info, load: () => import("./info.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },

@@ -6,7 +6,7 @@ import { buildCommit, VERSION } from "./version.ts";
 
 /** Prints the versions of `mini`, Deno and the kernel. */
 export default async function version({ flags }: Pick<Invocation, "flags">): Promise<number> {
-  const facts = {
+  const client = {
     Version: VERSION,
     GitCommit: buildCommit() ?? "",
     DenoVersion: Deno.version.deno,
@@ -14,6 +14,8 @@ export default async function version({ flags }: Pick<Invocation, "flags">): Pro
     Arch: Deno.build.arch === "x86_64" ? "amd64" : "arm64",
     KernelVersion: Deno.osRelease(),
   };
+  // As Docker nests them; there is no server to tell of. And as one expects them of a program that is one.
+  const facts = { ...client, Client: client, Server: null };
   const format = flags.string("format");
   if (format !== undefined) {
     const { formatOne } = await import("./format.ts");

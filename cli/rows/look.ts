@@ -121,3 +121,18 @@ export const stats: CommandRow = {
     { command: "mini stats --no-stream --format '{{.Name}} {{.MemUsage}}'", comment: "The memory of each, once" },
   ],
 };
+
+/** `mini info`. */
+export const info: CommandRow = {
+  name: "info",
+  aliases: ["system info"],
+  group: "About mini",
+  summary: "Show what there is on this machine, and what it can do for containers",
+  usage: "[OPTIONS]",
+  flags: [oneFormat],
+  positionals: { min: 0, max: 0 },
+  examples: [
+    { command: "mini info", comment: "All of it, with warnings" },
+    { command: "mini info -f '{{.CgroupVersion}}'", comment: "One fact" },
+  ],
+};

@@ -10,10 +10,12 @@ export const version: CommandRow = {
   group: "About mini",
   summary: "Show the versions of mini, Deno and the kernel",
   usage: "[OPTIONS]",
-  flags: [
-    oneFormat,
-  ],
+  flags: [oneFormat],
   positionals: { min: 0, max: 0 },
+  examples: [{
+    command: "mini version -f '{{.Client.Version}}'",
+    comment: "One fact, where scripts for Docker look for it",
+  }],
 };
 
 /** `mini help` without its implementation. */
