@@ -2,11 +2,8 @@
 
 import { MiniError, SyscallError } from "../ffi/errors.ts";
 import { calledAs } from "../ffi/self.ts";
-import { printable, write } from "./output.ts";
+import { BROKEN_PIPE, printable, write } from "./output.ts";
 import { versionLine } from "./version.ts";
-
-/** What a shell reports of a program that died of SIGPIPE, as most do when nobody reads their output. */
-const BROKEN_PIPE = 128 + 13;
 
 /**
  * Carries out a command line.

@@ -9,6 +9,9 @@ export interface Writer {
   writeSync(bytes: Uint8Array): number;
 }
 
+/** What a shell reports of a program that died of SIGPIPE, as most do when nobody reads their output. */
+export const BROKEN_PIPE = 128 + 13;
+
 /** How long to wait for a reader, in milliseconds, where a descriptor is set to fail instead of waiting itself. */
 const PAUSE = 2;
 
@@ -19,7 +22,11 @@ const PAUSE = 2;
  * @throws {MiniError} when it cannot be written for another reason, such as a full disk
  */
 export function write(text: string, to: Writer = Deno.stdout): void {
-  let bytes = encoder.encode(text);
+  writeBytes(encoder.encode(text), to);
+}
+
+/** The same for bytes. */
+export function writeBytes(bytes: Uint8Array, to: Writer): void {
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(to.writeSync(bytes));

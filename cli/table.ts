@@ -10,6 +10,7 @@ import { containerPrune, rename, wait } from "./rows/daily.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
 import { events, info, inspect, ps, stats, top } from "./rows/look.ts";
+import { logs } from "./rows/logs.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { oci } from "./rows/oci.ts";
@@ -61,6 +62,7 @@ export const commands: readonly Command[] = [
   { ...inspect, load: () => import("./inspect.ts") },
   { ...top, load: () => import("./top.ts") },
   { ...stats, load: () => import("./stats.ts") },
+  { ...logs, load: () => import("./logs.ts") },
   { ...events, load: () => import("./events.ts") },
   { ...pull, load: () => import("./pull.ts") },
   { ...push, load: () => import("./push.ts") },
