@@ -5,17 +5,21 @@ import { trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import { Containers } from "../engine/containers.ts";
 import { logPlace } from "../engine/log_place.ts";
+import { waitUntilTaken } from "../engine/logs/pending.ts";
 import { readLog, type ReadOptions } from "../engine/logs/read.ts";
 import type { ContainerRecord } from "../engine/record.ts";
 import { whenEnded } from "../engine/when_ended.ts";
 import type { Invocation } from "./command.ts";
 import { BROKEN_PIPE, write, writeBytes } from "./output.ts";
-import { parseMoment } from "./times.ts";
+import { parseMomentNanoseconds } from "./times.ts";
+
+/** How long to wait for what was printed already and is on its way to the log. */
+const PENDING_MS = 500;
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   const moment = (name: string) => {
     const text = flags.string(name);
-    return text === undefined ? undefined : nanoseconds(parseMoment(text, `--${name}`));
+    return text === undefined ? undefined : parseMomentNanoseconds(text, `--${name}`);
   };
   const since = moment("since"), until = moment("until"), tail = readTail(flags.string("tail"));
   const containers = new Containers(globals.root, globals.state);
@@ -25,11 +29,13 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
       `container ${record.name} keeps no log (--log-driver none); 'mini attach ${record.name}' shows what it prints from now on`,
     );
   }
+  const place = logPlace(containers, record);
+  await waitUntilTaken(place.stateFolder, PENDING_MS);
   const stop = new AbortController();
   const options: ReadOptions = { since, until, tail, ...flags.boolean("follow") ? { follow: stop.signal } : {} };
   if (options.follow) follow(containers, record.id, until, stop);
   const details = flags.boolean("details") ? `${detailsOf(record)} ` : "";
-  for await (const item of readLog(logPlace(containers, record).logFolder, options)) {
+  for await (const item of readLog(place.logFolder, options)) {
     if (item.type === "gap") note(`${item.bytes} bytes were lost: ${reason(item.errno)}`);
     else if (item.type === "start") {
       if (item.skippedFiles > 0) note(`files that were rotated away before they were read: ${item.skippedFiles}`);
@@ -52,9 +58,6 @@ function readTail(text = "all"): number | undefined {
   if (!/^-?\d{1,15}$/.test(text)) throw new MiniError(`--tail is a number of lines, or all, not '${text}'`);
   return Number(text) < 0 ? undefined : Number(text);
 }
-
-/** Milliseconds, possibly a fraction, as whole microseconds in nanoseconds. */
-const nanoseconds = (milliseconds: number) => BigInt(Math.round(milliseconds * 1000)) * 1000n;
 
 /** In UTC with all nine digits, as Docker prints it. */
 function rfc3339(time: bigint): string {

@@ -28,6 +28,14 @@ export function parseMoment(text: string, what: string, now: number = Date.now()
   }
 }
 
+/** The same in nanoseconds since 1970, all nine digits of a fraction of a second with it. */
+export function parseMomentNanoseconds(text: string, what: string): bigint {
+  const [, fraction = ""] = /^[0-9T:-]+\.([0-9]{1,9})(?:Z|[+-][0-9:]+)?$/.exec(text) ?? [];
+  const whole = BigInt(Math.round(parseMoment(fraction ? text.replace(`.${fraction}`, "") : text, what) * 1000)) *
+    1000n;
+  return whole + BigInt(fraction.padEnd(9, "0"));
+}
+
 /** A moment in the machine's zone with nanoseconds, as Docker prints events and logs: `2026-01-31T12:00:00.123456000+01:00`. */
 export function formatMoment(nanoseconds: number): string {
   const seconds = Math.floor(nanoseconds / 1e9), date = new Date(seconds * 1000), minutes = -date.getTimezoneOffset();

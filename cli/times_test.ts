@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
-import { formatMoment, parseMoment } from "./times.ts";
+import { formatMoment, parseMoment, parseMomentNanoseconds } from "./times.ts";
 
 const NOW = Date.UTC(2026, 0, 31, 12);
 
@@ -19,6 +19,19 @@ Deno.test("moments are dates, seconds, or how long ago", () => {
     ["0", 0],
   ];
   for (const [text, time] of moments) assertEquals(parseMoment(text, "it", NOW), time, text);
+});
+
+Deno.test("moments are as exact as they are given", () => {
+  const second = BigInt(NOW) * 1_000_000n;
+  for (
+    const text of ["2026-01-31T12:00:00.123456789Z", "2026-01-31T13:00:00.123456789+01:00", `${NOW / 1000}.123456789`]
+  ) {
+    assertEquals(parseMomentNanoseconds(text, "it"), second + 123_456_789n, text);
+  }
+  assertEquals(parseMomentNanoseconds("2026-01-31T12:00:00.5Z", "it"), second + 500_000_000n);
+  const ago = BigInt(Date.now()) * 1_000_000n - parseMomentNanoseconds("1.5s", "it");
+  assertEquals(ago / 1_000_000_000n, 1n);
+  assertThrows(() => parseMomentNanoseconds("soon.5", "it"), MiniError, "it is a time such as");
 });
 
 Deno.test("what is no moment is refused", () => {

@@ -36,6 +36,9 @@ export interface Foreground {
   discard(): Promise<void>;
 }
 
+/** Keeps what a process prints: its standard output, 1 (a terminal has nothing else), or standard error, 2. */
+export type Keep = (stream: 1 | 2, bytes: Uint8Array) => Promise<void>;
+
 /** What has to be known of a process to be its foreground. */
 export interface ForegroundOptions {
   readonly terminal: boolean;
@@ -43,6 +46,8 @@ export interface ForegroundOptions {
   readonly uid: number;
   /** A PID 1 of the image's own, which the kernel protects from SIGPIPE. */
   readonly unkillable: boolean;
+  /** Is given what it prints, before that is printed here. */
+  readonly keep?: Keep | undefined;
 }
 
 /** Starts the process with these streams. */
@@ -62,7 +67,7 @@ export async function startInForeground(options: ForegroundOptions, begin: Begin
     const container = await begin({ windowSize: terminalSize() });
     return {
       container,
-      finish: (signals) => withTerminal(container, signals, interactive),
+      finish: (signals) => withTerminal(container, signals, options),
       discard: () => discard(container, () => container.terminal === undefined || close(container.terminal)),
     };
   }
@@ -72,7 +77,7 @@ export async function startInForeground(options: ForegroundOptions, begin: Begin
     pipes.closeTheirs();
     return {
       container,
-      finish: (signals) => withPipes(container, signals, pipes, options.unkillable),
+      finish: (signals) => withPipes(container, signals, pipes, options),
       discard: () => discard(container, pipes.close),
     };
   } catch (error) {
@@ -151,12 +156,17 @@ function diesOfBrokenPipe(pid: number): boolean {
   }
 }
 
-async function withPipes(container: Container, signals: Signals, pipes: Pipes, unkillable: boolean): Promise<Ended> {
+async function withPipes(
+  container: Container,
+  signals: Signals,
+  pipes: Pipes,
+  { unkillable, keep }: ForegroundOptions,
+): Promise<Ended> {
   const stop = new AbortController();
   const timers: ReturnType<typeof setTimeout>[] = [];
   let brokenPipe = false;
-  const copy = async (from: Pipes["output"], to: number) => {
-    const result = await copyOut(from.fd, to);
+  const copy = async (from: Pipes["output"], to: 1 | 2) => {
+    const result = await copyOut(from.fd, to, undefined, keep && ((bytes) => keep(to, bytes)));
     // The container learns it as any program in a pipeline does.
     from.close();
     if (result !== Errno.EPIPE) return result;
@@ -199,7 +209,11 @@ async function afterwards<T>(main: Promise<T>, other: Promise<unknown>): Promise
  *
  * @param interactive our standard input is a terminal, and its keys are the container's.
  */
-export async function withTerminal(container: Container, signals: Signals, interactive: boolean): Promise<Ended> {
+export async function withTerminal(
+  container: Container,
+  signals: Signals,
+  { interactive, keep }: Pick<ForegroundOptions, "interactive" | "keep">,
+): Promise<Ended> {
   if (container.terminal === undefined) return { status: await container.wait() }; // it failed before, and says so
   const terminal = new End(container.terminal);
   // Both of its directions are waited for at the same time, and a descriptor can be waited for once.
@@ -236,7 +250,7 @@ export async function withTerminal(container: Container, signals: Signals, inter
     return await signals.during(receive, async () => {
       // Keys have no end in raw mode but one: our terminal was hung up.
       if (interactive) copyIn(0, keys.fd, stop.signal).then((atEnd) => atEnd && hangUp());
-      const copying = copyOut(terminal.fd, 1, stop.signal).then((result) => {
+      const copying = copyOut(terminal.fd, 1, stop.signal, keep && ((bytes) => keep(1, bytes))).then((result) => {
         if (result !== 0) hangUp(); // nobody sees it any more
         return result;
       });

@@ -10,6 +10,7 @@ import { emitContainer, emitDie } from "./events.ts";
 import { startInForeground } from "./foreground.ts";
 import { explainHost } from "./host_error.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
+import { foregroundLog } from "./log_place.ts";
 import { ownerOf } from "./userns.ts";
 import { Signals } from "./signals.ts";
 import { type Note, surround, type Surroundings } from "./start.ts";
@@ -60,11 +61,18 @@ export async function runMade(
   const { lock } = made, { id, name, autoRemove, config } = made.record;
   let keep = !fresh;
   let around: Surroundings | undefined;
+  using log = foregroundLog(containers, made.record);
   try {
     around = surround(containers, made, note, fresh);
     const { spec } = around, common = { ...around.options, signal: signals.interruption };
     const foreground = await startInForeground(
-      { terminal: config.tty, interactive, uid: ownerOf(spec), unkillable: !config.init && isNew(spec, "pid") },
+      {
+        terminal: config.tty,
+        interactive,
+        uid: ownerOf(spec),
+        unkillable: !config.init && isNew(spec, "pid"),
+        keep: log?.keep,
+      },
       (streams) => start(spec, { ...common, ...streams }),
     );
     const startedAt = new Date().toISOString();

@@ -77,15 +77,22 @@ export function makePipes(withInput: boolean, uid: number): Pipes {
  * Copies from a descriptor to one of our own streams until its end, or until `signal` is aborted. Our streams may be set to
  * fail instead of waiting by whoever shares them; they are waited for all the same.
  *
+ * @param keep is given everything first.
  * @returns 0, or the errno value with which our stream could not be written: EPIPE when nobody reads it any more.
  */
-export async function copyOut(from: number, to: number, signal?: AbortSignal): Promise<number> {
+export async function copyOut(
+  from: number,
+  to: number,
+  signal?: AbortSignal,
+  keep?: (bytes: Uint8Array) => Promise<void>,
+): Promise<number> {
   const buffer = new Uint8Array(BUFFER_BYTES);
   while (await readable(from, signal)) {
     const count = trySyscall("read", from, buffer, buffer.length);
     if (count === -Errno.EINTR || count === -Errno.EAGAIN) continue;
     // A terminal whose last user is gone says EIO; a pipe says 0.
     if (count <= 0) return 0;
+    await keep?.(buffer.subarray(0, count));
     for (let done = 0; done < count;) {
       // On another thread: whoever reads our stream may take a long time.
       const written = await waitingSyscall("write", to, buffer.subarray(done, count), count - done);

@@ -13,7 +13,7 @@ import { Signals } from "../signals.ts";
 export async function inForeground(container: Container, ownTerminal: boolean): Promise<number> {
   using signals = new Signals();
   if (ownTerminal && container.terminal !== undefined) {
-    const { status, lost } = await withTerminal(container, signals, isTerminal(0));
+    const { status, lost } = await withTerminal(container, signals, { interactive: isTerminal(0) });
     if (lost) throw lost;
     return shellStatus(status);
   }
