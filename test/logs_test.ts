@@ -67,7 +67,7 @@ logsTest("a log goes on when its container is started again", async (context) =>
 });
 
 logsTest("following shows what comes, and ends with the container", async (context) => {
-  const { mini, start } = context;
+  const { start } = context;
   await runDetached(context, "job", "echo begin; read x; echo $x; echo end >&2; exit 3", "-i");
   const following = start(["logs", "-f", "job"]);
   await until("the first line", () => following.stdout() === "begin\n");
