@@ -96,6 +96,8 @@ export interface CommandRow {
    * signals on to a container, or it has ended long before Deno listens. Without it the signal ends the command.
    */
   readonly signals?: "forwarded" | "brief";
+  /** It touches no container and no image: an ordinary user needs no user namespace for it. */
+  readonly anywhere?: true;
 }
 
 /** The implementation of a command: returns the exit status. */

@@ -45,13 +45,18 @@ export interface Split {
 /**
  * Reads the flags before the command; where one is missing its environment variable, then the default.
  *
- * @throws {MiniError} on an unknown flag or an empty folder
+ * @param userFolders where an ordinary user's folders are. @throws {MiniError} on an unknown flag or an empty folder
  */
-export function splitGlobals(args: readonly string[], environment: (name: string) => string | undefined): Split {
+export function splitGlobals(
+  args: readonly string[],
+  environment: (name: string) => string | undefined,
+  userFolders?: (environment: (name: string) => string | undefined) => { root: string; state: string },
+): Split {
   const { help, flags, args: words } = parse(frame, args, "mini");
-  const folder = (flag: string, variable: string): string => {
+  const folder = (flag: "root" | "state", variable: string): string => {
     const fromEnvironment = flags.given(flag) ? undefined : environment(variable) || undefined;
-    const path = fromEnvironment ?? flags.string(flag);
+    const byDefault = () => userFolders && !flags.given(flag) && !help ? userFolders(environment)[flag] : undefined;
+    const path = fromEnvironment ?? byDefault() ?? flags.string(flag);
     if (!path && !help) throw new MiniError(`--${flag} needs a folder, not an empty value. See 'mini --help'`);
     return path && !path.startsWith("/") ? `${Deno.cwd()}/${path}` : path ?? "";
   };

@@ -5,6 +5,9 @@ import { calledAs } from "../ffi/self.ts";
 import { BROKEN_PIPE, printable, write } from "./output.ts";
 import { versionLine } from "./version.ts";
 
+/** The same as in engine/rootless/enter.ts, which nobody loads who is root. */
+const ROOTLESS = "_MINI_ROOTLESS";
+
 /**
  * Carries out a command line.
  *
@@ -38,7 +41,12 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
     import("./find.ts"),
     import("./parse.ts"),
   ]);
-  const { globals, help, version, words } = splitGlobals(args, (name) => Deno.env.get(name));
+  const isRoot = Deno.uid() === 0 && Deno.env.get(ROOTLESS) === undefined;
+  const { globals, help, version, words } = splitGlobals(
+    args,
+    (name) => Deno.env.get(name),
+    isRoot ? undefined : (await import("../engine/rootless/enter.ts")).userFolders,
+  );
   failure.debug = globals.debug;
   if (version) {
     write(versionLine());
@@ -55,6 +63,13 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
   failure.status = command.failureStatus ?? 1;
   const parsed = parse(command, rest, `mini ${name}`);
   if (parsed.help) return printHelp(name.split(" "));
+  if (!isRoot && !command.anywhere && Deno.env.get(ROOTLESS) === undefined) {
+    const [{ enter }, { members }] = await Promise.all([
+      import("../engine/rootless/enter.ts"),
+      import("../engine/rootless/members.ts"),
+    ]);
+    enter(args, members(globals, words));
+  }
   const { default: run } = await command.load();
   if (command.signals === undefined) (await import("../ffi/redirect_signal.ts")).endOnSigusr1();
   return await run({ command, flags: parsed.flags, args: parsed.args, globals, raw: rest });

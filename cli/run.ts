@@ -10,7 +10,6 @@ import { write } from "./output.ts";
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   // Before anything else, which would fail in less clear ways.
-  if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo");
   // Everything that can be wrong in the words themselves is said before anything is fetched or made.
   const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
   const background = flags.boolean("detach");

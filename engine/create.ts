@@ -2,6 +2,7 @@
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
 import { cgroupTree } from "../runtime/cgroup.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { signalNumber } from "../runtime/signals.ts";
 import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
@@ -19,7 +20,7 @@ import { type ContainerConfig, type ContainerRecord, RECORD_VERSION, type Restar
 import { applyRights, type Rights, rightsConfig, type RightsOptions, settleRights } from "./rights.ts";
 import { buildSpec } from "./spec.ts";
 import { writeCreating } from "./start.ts";
-import { readUserFiles, resolveUser } from "./users.ts";
+import { checkPossible, readUserFiles, resolveUser } from "./users.ts";
 import { openView } from "./view.ts";
 
 /** What a container is made of: an image's layers and settings, or a folder. */
@@ -188,6 +189,7 @@ function describe(
   let user;
   try {
     user = resolveUser(options.user ?? image.User ?? "", readUserFiles(root), options.groups);
+    if (!rights.userns) checkPossible(user, ownNamespace());
   } finally {
     close(root);
   }

@@ -4,7 +4,9 @@ import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { shellStatus } from "../ffi/exit_status.ts";
 import { close } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { openContainerRoot, startExec, type Target } from "../runtime/exec.ts";
+import { isNew } from "../runtime/plan.ts";
 import type { Process, Spec } from "../runtime/spec.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
 import type { Containers, Found } from "./containers.ts";
@@ -15,7 +17,7 @@ import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
 import { ownerOf } from "./userns.ts";
 import { Signals } from "./signals.ts";
-import { readUserFiles, resolveUser } from "./users.ts";
+import { checkPossible, readUserFiles, resolveUser } from "./users.ts";
 
 /** What the user asked for, checked already. */
 export interface ExecRequest {
@@ -67,6 +69,7 @@ function describe(spec: Spec, pid: number, ownUser: string, request: ExecRequest
   let user;
   try {
     user = resolveUser(request.user ?? ownUser, readUserFiles(root));
+    if (!isNew(spec, "user")) checkPossible(user, ownNamespace());
   } finally {
     close(root);
   }

@@ -107,6 +107,8 @@ export interface RunningState {
   pidStartTicks?: number;
   /** The folder of its cgroup. */
   cgroup?: string;
+  /** The command that made it run, its parent if there is no shim. */
+  owner?: number;
   /** It was made by the very command that starts it, which has promised nothing yet. */
   fresh?: true;
   /** For a container in the background: its parent, and the number of that one's descriptor of the terminal's master side. */

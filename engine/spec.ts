@@ -1,5 +1,6 @@
 /** From what the command line and the image say to an OCI specification: the defaults of every container are here. */
 import { MiniError } from "../ffi/errors.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { OCI_VERSION } from "../runtime/spec.ts";
 import type { Resources } from "../runtime/resources.ts";
 import type { Device, Mount, Namespace, Rlimit, Spec } from "../runtime/spec.ts";
@@ -42,9 +43,12 @@ const MASKED = [
 const READONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"].map((name) => `/proc/${name}`);
 const DEFAULT_SHM_BYTES = 64 << 20;
 
+/** The group of terminals, which grantpt(3) counts on. */
+const TTY = 5;
 const NOTHING = ["nosuid", "noexec", "nodev"];
 
-function defaultMounts(shmBytes: number): Mount[] {
+function defaultMounts(shmBytes: number, hostNetwork: boolean): Mount[] {
+  const own = ownNamespace();
   return [
     { destination: "/proc", type: "proc", source: "proc", options: NOTHING },
     {
@@ -57,9 +61,15 @@ function defaultMounts(shmBytes: number): Mount[] {
       destination: "/dev/pts",
       type: "devpts",
       source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+      options: [
+        ...["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        ...own && !own.hasGid(TTY) ? [] : [`gid=${TTY}`],
+      ],
     },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...NOTHING, "ro"] },
+    // A sysfs shows the network of whoever mounts it, which has to be that one's own.
+    own && hostNetwork
+      ? { destination: "/sys", type: "bind", source: "/sys", options: ["rbind", ...NOTHING, "ro"] }
+      : { destination: "/sys", type: "sysfs", source: "sysfs", options: [...NOTHING, "ro"] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...NOTHING, "relatime", "ro"] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: NOTHING },
     { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...NOTHING, "mode=1777", `size=${shmBytes}`] },
@@ -79,7 +89,11 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
   // A volume below another one has to come after it, in whatever order they were given.
   const depth = ({ destination }: Mount) => destination.split("/").filter(Boolean).length;
   const volumes = options.volumes.toSorted((a, b) => depth(a) - depth(b));
-  const mounts = [...defaultMounts(options.shmBytes || DEFAULT_SHM_BYTES), ...options.etc, ...volumes];
+  const mounts = [
+    ...defaultMounts(options.shmBytes || DEFAULT_SHM_BYTES, config.network === "host"),
+    ...options.etc,
+    ...volumes,
+  ];
   const given = options.volumes.map((m) => m.destination.replace(/\/+$/, ""));
   const twice = given.find((destination, i) => given.indexOf(destination) !== i);
   if (twice !== undefined) throw new MiniError(`two volumes are to be mounted on ${twice || "/"}`);

@@ -5,6 +5,7 @@ import { type Cgroup, type CgroupTree, cgroupTree, killCgroup, removeCgroup } fr
 import { makeLimitedCgroup } from "../runtime/cgroup_setup.ts";
 import { allowsEverything } from "../runtime/device_filter.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { isNew } from "../runtime/plan_namespaces.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
@@ -59,6 +60,7 @@ function stateOf(containers: Containers, id: string, spec: Spec, tree: CgroupTre
     id,
     status: "creating",
     pid: 0,
+    owner: Deno.pid,
     bundle: containers.folder(id),
     annotations: {},
     ...tree ? { cgroup: `${tree.root}${spec.linux?.cgroupsPath}` } : {},
@@ -143,6 +145,8 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
 function withoutCgroup({ record, spec }: Made, note: Note): void {
   const { pids: _, devices = [], ...limits } = spec.linux?.resources ?? {};
   const isLimited = Object.keys(limits).length > 0 || (record.config.limits?.pidsLimit ?? -1) !== -1;
+  // In a user namespace there is nobody to keep from the host's devices, and nothing to be told each time.
+  if (!isLimited && ownNamespace()) return;
   if (!isLimited && allowsEverything(devices)) {
     return note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
   }

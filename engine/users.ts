@@ -1,4 +1,5 @@
 /** Who a container's program runs as: `--user` and the image's USER, looked up in the container's own passwd and group. */
+import type { OwnNamespace } from "../ffi/user_namespace.ts";
 import { O_PATH } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
@@ -120,4 +121,12 @@ export function resolveUser(spec: string, files: UserFiles, groups: readonly str
     additionalGids: [...new Set([...member, ...groups.map(groupId)])].filter((id) => id !== gid).sort((a, b) => a - b),
     home: home?.startsWith("/") ? home : "/",
   };
+}
+
+/** @throws {MiniError} for ids that do not exist in the user namespace that mini itself lives in (ffi/user_namespace.ts). */
+export function checkPossible({ uid, gid, additionalGids }: ResolvedUser, own: OwnNamespace | undefined): void {
+  if (!own || own.hasUid(uid) && [gid, ...own.setgroups ? additionalGids : []].every((id) => own.hasGid(id))) return;
+  throw new MiniError(
+    `user ${uid} with group ${gid} has no ids of yours that could stand for it: 'mini system check' says how to get more`,
+  );
 }

@@ -104,7 +104,7 @@ const F_SEAL_SIZE = 0x1 | 0x2 | 0x4; // SEAL SHRINK GROW
 let memfdExec = MFD_EXEC;
 
 /** A descriptor of a file that holds `bytes`, can be executed, and can never be changed. */
-function sealedFile(bytes: Uint8Array<ArrayBuffer>): number {
+export function sealedFile(bytes: Uint8Array<ArrayBuffer>): number {
   let fd = trySyscall("memfd_create", "mini", MFD_CLOEXEC | MFD_ALLOW_SEALING | memfdExec);
   if (fd === -Errno.EINVAL && memfdExec) {
     memfdExec = 0;
@@ -160,6 +160,12 @@ function sharedResults(operations: number, file: number | undefined): number {
   });
 }
 
+/** A program with the operation in front that maps its results, and the memfd for these; the caller's to close. */
+export function sharedProgram(program: Program, results?: number): { fd: number; program: Program } {
+  const fd = sharedResults(program.length + 1, results);
+  return { fd, program: [mapResults(fd, program.length + 1), ...program] };
+}
+
 /**
  * Starts a program and returns as soon as it runs on its own (some 0.2 ms).
  *
@@ -170,8 +176,7 @@ function sharedResults(operations: number, file: number | undefined): number {
  * @throws {SyscallError} when the process cannot be made (the errors of clone(2)); nothing is left behind then.
  */
 export function spawn(program: Program, options: SpawnOptions = {}): Spawned {
-  const resultsFd = sharedResults(program.length + 1, options.results);
-  const whole = [mapResults(resultsFd, program.length + 1), ...program];
+  const { fd: resultsFd, program: whole } = sharedProgram(program, options.results);
   let file = -1;
   try {
     file = sealedFile(elf(whole, machine));

@@ -16,6 +16,7 @@ import type { TarEntry, TarSink } from "./tar.ts";
 import { Folders } from "./unpack_folders.ts";
 import { cleanPath, shortPath } from "./unpack_path.ts";
 import { setAttribute } from "./unpack_xattr.ts";
+import { mayMakeDevices, opaqueAttribute, possibleOwner } from "./unpack_owner.ts";
 
 /** Bounds on one layer; beyond them it is refused. */
 export interface UnpackLimits {
@@ -48,7 +49,6 @@ export interface UnpackerOptions {
 
 const WHITEOUT = new TextEncoder().encode(".wh.");
 const OPAQUE = new TextEncoder().encode(".wh..wh..opq");
-const OPAQUE_ATTRIBUTE = "trusted.overlay.opaque";
 const YES = new TextEncoder().encode("y");
 const FILE_FLAGS = K.O_WRONLY | K.O_CREAT | K.O_EXCL | K.O_NOFOLLOW;
 
@@ -153,7 +153,10 @@ export class Unpacker implements TarSink {
       case "symlink":
         if (entry.linkPath.length === 0) throw new MiniError(`the symbolic link ${shortPath(path)} points nowhere`);
         files.symlinkat(entry.linkPath, parent, name);
-        files.fchownat(parent, name, entry.uid, entry.gid, K.AT_SYMLINK_NOFOLLOW);
+        {
+          const { uid, gid } = possibleOwner(entry);
+          files.fchownat(parent, name, uid, gid, K.AT_SYMLINK_NOFOLLOW);
+        }
         break;
       case "hardlink":
         return this.link(entry, path, parent, name);
@@ -172,12 +175,14 @@ export class Unpacker implements TarSink {
 
   /** Makes a device or a FIFO, and gives it the rest by a descriptor: by now its name may be that of a link to elsewhere. */
   private makeNode(type: number, entry: TarEntry, path: Uint8Array, parent: number, name: Uint8Array): void {
+    if (type !== K.S_IFIFO && !mayMakeDevices()) return;
+    const { uid, gid } = possibleOwner(entry);
     files.mknodat(parent, name, type, entry.major, entry.minor);
     const fd = files.openat(parent, name, K.O_PATH | K.O_NOFOLLOW);
     try {
       if ((statAt(fd, "").mode & K.S_IFMT) !== type) throw new MiniError(`${shortPath(path)} was replaced just now`);
       const same = `/proc/self/fd/${fd}`;
-      files.fchownat(fd, "", entry.uid, entry.gid, K.AT_EMPTY_PATH);
+      files.fchownat(fd, "", uid, gid, K.AT_EMPTY_PATH);
       files.fchmodat(K.AT_FDCWD, same, entry.mode);
       for (const [attribute, value] of entry.xattrs) {
         setAttribute(attribute, value, (flags) => files.setxattr(same, attribute, value, flags));
@@ -190,7 +195,8 @@ export class Unpacker implements TarSink {
 
   private finishFile(fd: number, entry: TarEntry): void {
     // The owner first: changing it takes setuid bits and capabilities away.
-    files.fchown(fd, entry.uid, entry.gid);
+    const { uid, gid } = possibleOwner(entry);
+    files.fchown(fd, uid, gid);
     if (entry.mode > 0o777 || (entry.mode & this.umask) !== 0) files.fchmod(fd, entry.mode);
     for (const [attribute, value] of entry.xattrs) {
       setAttribute(attribute, value, (flags) => files.fsetxattr(fd, attribute, value, flags));
@@ -274,7 +280,7 @@ export class Unpacker implements TarSink {
 
   private whiteout(parent: number, path: Uint8Array, name: Uint8Array): void {
     if (name.length === OPAQUE.length && startsWith(name, OPAQUE)) {
-      files.fsetxattr(parent, OPAQUE_ATTRIBUTE, YES);
+      files.fsetxattr(parent, opaqueAttribute(), YES);
       return;
     }
     if (startsWith(name, OPAQUE.subarray(0, 8))) return; // `.wh..wh.plnk` and the like are AUFS' own notes
@@ -292,7 +298,7 @@ export class Unpacker implements TarSink {
       // A whiteout hides what is below, never what its own layer brings, whichever comes first in the archive.
       const there = tryStatAt(parent, hidden);
       if (there !== undefined && (there.mode & K.S_IFMT) === K.S_IFDIR) {
-        files.lsetxattrat(parent, hidden, OPAQUE_ATTRIBUTE, YES);
+        files.lsetxattrat(parent, hidden, opaqueAttribute(), YES);
       }
     }
   }

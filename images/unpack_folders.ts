@@ -8,13 +8,13 @@ import * as files from "../ffi/files.ts";
 import type { TarEntry } from "./tar.ts";
 import { shortPath } from "./unpack_path.ts";
 import { setAttribute } from "./unpack_xattr.ts";
+import { opaqueAttribute, possibleOwner } from "./unpack_owner.ts";
 
 /** Descriptors kept open; an archive in the tree's order needs as many as the tree is deep. */
 const OPEN_FOLDERS = 64;
 const FOLDER_FLAGS = K.O_RDONLY | K.O_DIRECTORY;
 /** Folders that the archive forgot to mention. */
 const IMPLIED_MODE = 0o755;
-const OPAQUE_ATTRIBUTE = "trusted.overlay.opaque";
 
 const latin1 = new TextDecoder("latin1");
 const encoder = new TextEncoder();
@@ -143,7 +143,7 @@ export class Folders {
     const fd = files.openat(parent, name, FOLDER_FLAGS | K.O_NOFOLLOW);
     try {
       applyTo(fd, entry);
-      if (this.opaque.delete(key)) files.fsetxattr(fd, OPAQUE_ATTRIBUTE, encoder.encode("y"));
+      if (this.opaque.delete(key)) files.fsetxattr(fd, opaqueAttribute(), encoder.encode("y"));
     } finally {
       files.closeFd(fd);
     }
@@ -214,7 +214,8 @@ function makeImplied(parent: number, name: Uint8Array): number {
 
 /** Gives an open folder the owner, mode and attributes of its entry. */
 function applyTo(fd: number, entry: TarEntry): void {
-  files.fchown(fd, entry.uid, entry.gid);
+  const { uid, gid } = possibleOwner(entry);
+  files.fchown(fd, uid, gid);
   files.fchmod(fd, entry.mode);
   for (const [attribute, value] of entry.xattrs) {
     setAttribute(attribute, value, (flags) => files.fsetxattr(fd, attribute, value, flags));

@@ -1,7 +1,8 @@
 /** A container's cgroup v2, written directly: Documentation/admin-guide/cgroup-v2.rst. */
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
-import { syscall } from "../ffi/kernel.ts";
+import { syscall, trySyscall } from "../ffi/kernel.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 
 /** The host's cgroup v2 tree. */
 export interface CgroupTree {
@@ -19,11 +20,29 @@ function exists(path: string): boolean {
   }
 }
 
-/** Where cgroup v2 is mounted; undefined where it is not. */
-export function cgroupTree(): CgroupTree | undefined {
+function findTree(): CgroupTree | undefined {
   if (exists("/sys/fs/cgroup/cgroup.controllers")) return { root: "/sys/fs/cgroup", hybrid: false };
   if (exists("/sys/fs/cgroup/unified/cgroup.procs")) return { root: "/sys/fs/cgroup/unified", hybrid: true };
   return undefined;
+}
+
+const W_OK = 2;
+
+/**
+ * Where our cgroups are to be: below the root of cgroup v2, or for an ordinary user below the cgroup that was delegated to it,
+ * the nearest one above us that it may write. Undefined where there is none.
+ */
+export function cgroupTree(): CgroupTree | undefined {
+  const tree = findTree();
+  if (!tree || !ownNamespace()) return tree;
+  const mayWrite = (folder: string) =>
+    ["", "/cgroup.procs"].every((file) => trySyscall("faccessat", AT_FDCWD, folder + file, W_OK) === 0);
+  const own = Deno.readTextFileSync("/proc/self/cgroup").match(/^0::(\/.*)$/m)?.[1] ?? "/";
+  for (let path = own === "/" ? "" : own;; path = path.slice(0, path.lastIndexOf("/"))) {
+    const root = `${tree.root}${path}`;
+    if (mayWrite(root)) return { root, hybrid: tree.hybrid };
+    if (path === "") return undefined;
+  }
 }
 
 /** What keeps containers without a cgroup: nothing is limited then, but `note` is to be told. */

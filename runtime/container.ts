@@ -3,6 +3,7 @@ import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "../ffi/constants
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { containerError, type Inside } from "./failure.ts";
@@ -245,7 +246,7 @@ export function prepare(
     const input: PlanInput = {
       spec,
       rootfs: findRoot(options.root, spec),
-      facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability() },
+      facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability(), own: ownNamespace() },
       descriptors: {
         sync,
         namespaces,

@@ -3,6 +3,7 @@ import { O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { close } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { Container, lastCapability, ownStreams, streams } from "./container.ts";
 import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
 import { checkProcessLabels } from "./lsm.ts";
@@ -60,6 +61,7 @@ export async function startExec(target: Target, process: Process, options: ExecO
       sync: theirs,
       streams: options.stdio ? streams(target.spec, options.stdio) : [],
       lastCapability: lastCapability(),
+      setgroups: ownNamespace()?.setgroups,
       detached: options.detached ?? false,
       outlives: options.outlives ?? false,
       preserveFds: options.preserveFds ?? 0,

@@ -1,5 +1,6 @@
 /** The options of an overlay mount, within the page that mount(2) takes: Documentation/filesystems/overlayfs.rst. */
 import { MiniError } from "../ffi/errors.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { permittedCapabilities } from "./capabilities.ts";
 import type { IdmappedOverlay, Rootfs } from "./plan_root.ts";
 import type { IdMapping } from "./spec.ts";
@@ -41,6 +42,8 @@ export function overlayRootfs(layers: Layers): Extract<Rootfs, { kind: "overlay"
       `lowerdir=${lowers.toReversed().map(path).join(":")}`,
       ...upper !== undefined && work !== undefined ? [`upperdir=${path(upper)}`, `workdir=${path(work)}`] : [],
       ...volatile ? ["volatile"] : [],
+      // In a user namespace the attributes of overlayfs itself are those that an ordinary user may write.
+      ...ownNamespace() ? ["userxattr"] : [],
     ].join(",");
   const plain = write((folder) => folder);
   const special = [...lowers, upper ?? "", work ?? ""].some((folder) => /[,:\\]/.test(folder));

@@ -5,6 +5,7 @@
 import { O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
+import type { OwnNamespace } from "../ffi/user_namespace.ts";
 import { cloneSibling, tellChild } from "./plan_child.ts";
 import { environmentMade, type Gate, lookForProgram, newKeyring, waitForStart } from "./plan_create.ts";
 import { consoleOperations, deviceOperations } from "./plan_devices.ts";
@@ -64,6 +65,8 @@ export interface PlanInput {
   readonly facts: MountFacts & {
     /** /proc/sys/kernel/cap_last_cap */
     readonly lastCapability: number;
+    /** The user namespace that mini itself lives in, if that is not the machine's. */
+    readonly own?: OwnNamespace | undefined;
   };
   /** Descriptors that are passed to the program. */
   readonly descriptors: {
@@ -129,7 +132,7 @@ export function plan(input: PlanInput): Plan {
     ]),
     op("umask", [0], "permissions exactly as given below"),
     ...mountOperations(mounts, facts, linux.mountLabel),
-    ...(isBound("/dev") ? [] : deviceOperations(linux.devices ?? [], user, isFresh("/dev"))),
+    ...(isBound("/dev") ? [] : deviceOperations(linux.devices ?? [], user || facts.own !== undefined, isFresh("/dev"))),
     ...(process.terminal
       ? [
         ...openTerminal(result(ROOT), process.user.uid),
@@ -155,7 +158,7 @@ export function plan(input: PlanInput): Plan {
     ...(gate ? lookForProgram(process) : []),
     ...labelOperations(process),
     ...seccomp.early,
-    ...identityOperations(process, facts.lastCapability),
+    ...identityOperations(process, facts.lastCapability, facts.own?.setgroups),
     ...(gate ? [] : dieWithParent(descriptors.sync)),
     // The init is filtered as well: what the container's root makes it do by ptrace must not get around the filter.
     ...(input.init ? [...seccomp.late, ...initOperations(process.terminal ?? false)] : []),

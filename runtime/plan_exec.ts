@@ -34,6 +34,8 @@ export interface ExecInput {
   readonly streams: readonly Stream[];
   /** /proc/sys/kernel/cap_last_cap */
   readonly lastCapability: number;
+  /** Whether groups may be set where mini lives (ffi/user_namespace.ts). */
+  readonly setgroups?: boolean | undefined;
   /** It goes on when the caller ends: as the child of a first process that stays, */
   readonly detached: boolean;
   /** or as that of whoever adopts the caller's own children. */
@@ -75,7 +77,7 @@ export function planExec(input: ExecInput): Program {
     ...workingDirectory(process.cwd),
     ...labelOperations(process),
     ...seccomp.early,
-    ...identityOperations(process, input.lastCapability),
+    ...identityOperations(process, input.lastCapability, input.setgroups),
     ...(input.detached || input.outlives ? [] : dieWithParent(sync)),
     ...signalOperations(),
     ...execOperations(process, seccomp.late, input.preserveFds),

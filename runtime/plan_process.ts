@@ -50,7 +50,7 @@ export function workingDirectory(cwd: string): Operation[] {
 }
 
 /** User, groups and capabilities, in the only order that works; credentials(7), capabilities(7). */
-export function identityOperations(process: Process, lastCapability: number): Operation[] {
+export function identityOperations(process: Process, lastCapability: number, setgroups = true): Operation[] {
   const { user, capabilities = {} } = process;
   const bounding = capabilityMask(capabilities.bounding ?? []);
   const known = CAPABILITIES.slice(0, lastCapability + 1);
@@ -86,7 +86,10 @@ export function identityOperations(process: Process, lastCapability: number): Op
       (_, i) => op("prctl", [PR_CAPBSET_DROP, CAPABILITIES.length + i, 0, 0, 0], "a capability without a name here"),
     ),
     op("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], "keep capabilities over the change of user, to choose among them"),
-    op("setgroups", [groups.length, new Uint8Array(new Uint32Array(groups).buffer)], `groups ${groups.join(" ")}`),
+    // Where an ordinary user has written its maps itself it may not, and the groups of the host's that it is in are nobody's.
+    op("setgroups", [groups.length, new Uint8Array(new Uint32Array(groups).buffer)], `groups ${groups.join(" ")}`, {
+      optional: !setgroups,
+    }),
     op("setresgid", [user.gid, user.gid, user.gid], `group ${user.gid}`),
     op("setresuid", [user.uid, user.uid, user.uid], `user ${user.uid}`),
     op("capset", [header, capData], "exactly the capabilities asked for"),

@@ -6,6 +6,7 @@ import { oneFormat } from "../common_flags.ts";
 /** `mini version` without its implementation. */
 export const version: CommandRow = {
   name: "version",
+  anywhere: true,
   signals: "brief",
   group: "About mini",
   summary: "Show the versions of mini, Deno and the kernel",
@@ -21,6 +22,7 @@ export const version: CommandRow = {
 /** `mini help` without its implementation. */
 export const help: CommandRow = {
   name: "help",
+  anywhere: true,
   signals: "brief",
   group: "About mini",
   summary: "Show help for a command",
@@ -32,6 +34,7 @@ export const help: CommandRow = {
 /** `mini completion` without its implementation. */
 export const completion: CommandRow = {
   name: "completion",
+  anywhere: true,
   signals: "brief",
   group: "About mini",
   summary: "Print the completion script of a shell",
@@ -54,6 +57,7 @@ export const completion: CommandRow = {
 /** What the completion scripts call. */
 export const complete: CommandRow = {
   name: "__complete",
+  anywhere: true,
   signals: "brief",
   group: "About mini",
   summary: "List what may stand at the end of a command line",
