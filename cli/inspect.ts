@@ -1,21 +1,23 @@
 /** `mini inspect`, of containers and images, in the shape of `docker inspect`. */
 import { MiniError } from "../ffi/errors.ts";
-import { Containers, NoSuchContainer } from "../engine/containers.ts";
+import { Containers, type Found, NoSuchContainer } from "../engine/containers.ts";
 import { inspection } from "../engine/inspect.ts";
 import type { Globals, Invocation } from "./command.ts";
 import { forEachInspected } from "./inspect_output.ts";
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   const type = flags.string("type");
-  return await forEachInspected(args, flags.string("format"), (name) => describe(name, type, globals));
+  const withSize = flags.boolean("size");
+  return await forEachInspected(args, flags.string("format"), (name) => describe(name, type, globals, withSize));
 }
 
 /** A container of that name, else an image, as in Docker. */
-async function describe(name: string, type: string | undefined, globals: Globals): Promise<unknown> {
+async function describe(name: string, type: string | undefined, globals: Globals, withSize: boolean): Promise<unknown> {
   const containers = new Containers(globals.root, globals.state);
   if (type !== "image") {
     try {
-      return inspection(containers, await containers.get(name));
+      const found = await containers.get(name), facts = inspection(containers, found);
+      return withSize ? { ...facts, ...await sizeOf(containers, found) } : facts;
     } catch (error) {
       if (type === "container" || !(error instanceof NoSuchContainer)) throw error;
     }
@@ -26,4 +28,10 @@ async function describe(name: string, type: string | undefined, globals: Globals
     if (type === "image" || !(error instanceof MiniError)) throw error;
     throw new MiniError(`there is no container and no image ${name}; 'mini ps -a' and 'mini images' list them`);
   }
+}
+
+async function sizeOf(containers: Containers, { record }: Found): Promise<Record<string, number>> {
+  const { ContainerSizes } = await import("../engine/container_size.ts");
+  const { written, virtual } = new ContainerSizes(containers).of(record);
+  return { SizeRw: written, SizeRootFs: virtual };
 }

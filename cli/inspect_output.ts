@@ -27,6 +27,32 @@ export async function forEachInspected(
   }
   if (format === undefined || format === "json") {
     write(`${JSON.stringify(found, null, format === "json" ? undefined : 4)}\n`);
-  } else write(found.map((one) => formatOne(one as Value, format)).join(""));
+  } else write(found.map((one) => formatOne(withTables(one), format)).join(""));
   return status;
+}
+
+/** Fields whose keys are the user's own: a template may ask for one that is not there. */
+const TABLES = [
+  "Annotations",
+  "ExposedPorts",
+  "Labels",
+  "Networks",
+  "Options",
+  "PortBindings",
+  "Ports",
+  "Sysctls",
+  "Tmpfs",
+];
+
+/** The same with these fields as tables. */
+function withTables(value: unknown): Value {
+  if (Array.isArray(value)) return value.map(withTables);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      const shown = withTables(item);
+      const isTable = TABLES.includes(key) && typeof shown === "object" && shown !== null && !Array.isArray(shown);
+      return [key, isTable ? new Map(Object.entries(shown)) : shown];
+    }),
+  );
 }

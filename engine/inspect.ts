@@ -1,82 +1,91 @@
-/** A container as `docker inspect` shows one; the fields that this has no counterpart for are left out. */
+/** A container as `docker inspect` shows one. */
 import { isAbsolute } from "@std/path";
-import type { Spec } from "../runtime/spec.ts";
+import { Store } from "../images/store.ts";
+import { type Containers, type Found, NoSuchContainer } from "./containers.ts";
+import { hostConfig } from "./inspect_host.ts";
 import { explainEnd } from "./limits_end.ts";
-import { limitsHostConfig } from "./limits_inspect.ts";
-import type { Containers, Found } from "./containers.ts";
+import { logPlace } from "./log_place.ts";
+import { mountPoints, specOf } from "./mounts.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
-/** @throws {Deno.errors.NotFound} when the container is removed meanwhile. */
-export function inspection(containers: Containers, { record, status, running }: Found): Record<string, unknown> {
-  const folder = containers.folder(record.id), { config, end } = record;
-  const spec: Spec = JSON.parse(Deno.readTextFileSync(`${folder}/config.json`));
-  const mounts = (spec.mounts ?? []).filter((m) => m.type === "bind" && m.source && !m.source.startsWith(folder));
-  const etc = (name: string) => isAbsolute(record.image) ? "" : `${folder}/${name}`;
+/** @throws {NoSuchContainer} when the container is removed meanwhile. */
+export function inspection(containers: Containers, found: Found): Record<string, unknown> {
+  const { record } = found, folder = containers.folder(record.id), { config } = record;
+  const spec = specOf(containers, record);
+  if (!spec) throw new NoSuchContainer(record.name);
+  const mounts = mountPoints(containers, record, spec);
+  const isFolder = isAbsolute(record.image);
+  const etc = (name: string) => isFolder ? "" : `${folder}/${name}`;
   return {
     Id: record.id,
     Created: record.created,
     Path: config.args[0],
     Args: config.args.slice(1),
-    State: {
-      Status: status,
-      Running: status === "running",
-      Paused: false,
-      Restarting: false,
-      Dead: false,
-      Pid: running?.pid ?? 0,
-      ExitCode: end?.exitCode ?? 0,
-      OOMKilled: end?.oomKilled !== undefined,
-      Error: end?.error ?? (end && explainEnd(end)) ?? "",
-      StartedAt: record.startedAt ?? NEVER,
-      FinishedAt: end?.finishedAt ?? NEVER,
-    },
+    State: state(found),
     Image: record.imageId ?? "",
-    AppArmorProfile: spec.process.apparmorProfile ?? "",
-    ProcessLabel: spec.process.selinuxLabel ?? "",
-    MountLabel: spec.linux?.mountLabel ?? "",
     ResolvConfPath: etc("resolv.conf"),
     HostnamePath: etc("hostname"),
     HostsPath: etc("hosts"),
+    LogPath: record.log.driver === "none" ? "" : logPlace(containers, record).logFolder,
     Name: `/${record.name}`,
     RestartCount: record.restartCount ?? 0,
-    Driver: "overlay",
-    HostConfig: {
-      AutoRemove: record.autoRemove,
-      NetworkMode: config.network,
-      IpcMode: config.ipc ?? "private",
-      PidMode: config.pid ?? "",
-      UTSMode: config.uts ?? "",
-      UsernsMode: config.userns ?? "",
-      Privileged: config.privileged ?? false,
-      SecurityOpt: config.securityOptions ?? [],
-      Sysctls: spec.linux?.sysctl ?? {},
-      MaskedPaths: spec.linux?.maskedPaths ?? [],
-      ReadonlyPaths: spec.linux?.readonlyPaths ?? [],
-      ReadonlyRootfs: config.readonlyRootfs,
-      Init: config.init,
-      ...limitsHostConfig(config, spec.linux ?? {}),
-      Binds: mounts.map((m) => `${m.source}:${m.destination}`),
-    },
-    Mounts: mounts.map((m) => ({
-      Type: "bind",
-      Source: m.source,
-      Destination: m.destination,
-      Mode: (m.options ?? []).join(","),
-      RW: !(m.options ?? []).includes("ro"),
-    })),
+    Driver: "overlayfs",
+    Platform: "linux",
+    MountLabel: spec.linux?.mountLabel ?? "",
+    ProcessLabel: spec.process.selinuxLabel ?? "",
+    AppArmorProfile: spec.process.apparmorProfile ?? "",
+    HostConfig: hostConfig(record, spec, mounts),
+    GraphDriver: { Name: "overlayfs", Data: isFolder ? null : layers(containers, found) },
+    Mounts: mounts,
     Config: {
       Hostname: config.hostname,
+      Domainname: "",
       User: config.user,
+      AttachStdin: config.openStdin,
+      AttachStdout: true,
+      AttachStderr: true,
       Tty: config.tty,
       OpenStdin: config.openStdin,
+      StdinOnce: config.openStdin,
       Env: config.env,
-      Cmd: config.cmd,
+      Cmd: config.cmd.length > 0 ? config.cmd : null,
       Image: record.image,
+      Volumes: null,
       WorkingDir: config.workingDir,
-      Entrypoint: config.entrypoint,
+      Entrypoint: config.entrypoint.length > 0 ? config.entrypoint : null,
+      OnBuild: null,
       Labels: config.labels,
       StopSignal: config.stopSignal,
     },
+  };
+}
+
+function state({ record, status, running }: Found): Record<string, unknown> {
+  const { end } = record;
+  return {
+    Status: status,
+    // As in Docker, also what is paused, or about to be started again.
+    Running: running !== undefined || status === "restarting",
+    Paused: status === "paused",
+    Restarting: status === "restarting",
+    OOMKilled: end?.oomKilled !== undefined,
+    Dead: false,
+    Pid: running?.pid ?? 0,
+    ExitCode: end?.exitCode ?? 0,
+    Error: end?.error ?? (end && explainEnd(end)) ?? "",
+    StartedAt: record.startedAt ?? NEVER,
+    FinishedAt: end?.finishedAt ?? NEVER,
+  };
+}
+
+/** The folders of its root, as overlayfs is told of them: the top layer first. */
+function layers(containers: Containers, { record }: Found): Record<string, string> {
+  const store = new Store(containers.root), folder = containers.folder(record.id);
+  return {
+    LowerDir: record.layers.map((diffID) => store.layers.path(diffID)).reverse().join(":"),
+    MergedDir: `${folder}/merged`,
+    UpperDir: `${folder}/upper`,
+    WorkDir: `${folder}/work`,
   };
 }

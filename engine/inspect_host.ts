@@ -1,0 +1,69 @@
+/** `HostConfig` of `docker inspect`: what a container was made with, of all that is about its host. */
+import { DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
+import type { Spec } from "../runtime/spec.ts";
+import { limitsHostConfig } from "./limits_inspect.ts";
+import type { MountPoint } from "./mounts.ts";
+import type { ContainerRecord } from "./record.ts";
+
+/** The fields as Docker's API has them; those that mean nothing here say so as Docker's do, with `null`, `""` or `[]`. */
+export function hostConfig(
+  { config, autoRemove, restart, log }: ContainerRecord,
+  spec: Spec,
+  mounts: readonly MountPoint[],
+): Record<string, unknown> {
+  const { linux = {}, process } = spec;
+  const binds = mounts.filter(({ Type }) => Type !== "tmpfs").map(({ Name, Source, Destination, Mode }) =>
+    `${Name ?? Source}:${Destination}${Mode && `:${Mode}`}`
+  );
+  const given = process.capabilities?.bounding ?? [];
+  return {
+    Binds: binds.length > 0 ? binds : null,
+    ContainerIDFile: "",
+    LogConfig: { Type: log.driver, Config: log.options },
+    NetworkMode: config.network,
+    RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetryCount },
+    AutoRemove: autoRemove,
+    VolumeDriver: "",
+    VolumesFrom: null,
+    CapAdd: config.privileged ? null : orNull(given.filter((name) => !DEFAULT_CAPABILITIES.includes(name))),
+    CapDrop: orNull(DEFAULT_CAPABILITIES.filter((name) => !given.includes(name))),
+    IpcMode: config.ipc ?? "private",
+    PidMode: config.pid ?? "",
+    Privileged: config.privileged ?? false,
+    ReadonlyRootfs: config.readonlyRootfs,
+    SecurityOpt: orNull(config.securityOptions ?? []),
+    Tmpfs: tmpfs(spec),
+    UTSMode: config.uts ?? "",
+    UsernsMode: config.userns ?? "",
+    ShmSize: shmBytes(spec),
+    Sysctls: linux.sysctl ?? {},
+    Runtime: "mini",
+    Isolation: "",
+    ...limitsHostConfig(config, linux),
+    Ulimits: (process.rlimits ?? []).map(({ type, soft, hard }) => ({
+      Name: type.replace(/^RLIMIT_/, "").toLowerCase(),
+      Hard: hard,
+      Soft: soft,
+    })),
+    MaskedPaths: linux.maskedPaths ?? [],
+    ReadonlyPaths: linux.readonlyPaths ?? [],
+    Init: config.init,
+  };
+}
+
+const orNull = (list: readonly string[]) => list.length > 0 ? list : null;
+
+/** The options of each tmpfs that was asked for, by its place. */
+function tmpfs({ mounts = [] }: Spec): Record<string, string> {
+  const asked = mounts.filter(({ type, destination }) =>
+    type === "tmpfs" && !["/dev", "/dev/shm"].includes(destination)
+  );
+  return Object.fromEntries(asked.map(({ destination, options = [] }) => [destination, options.join(",")]));
+}
+
+/** The size of /dev/shm; 0 where it is not the container's own. */
+function shmBytes({ mounts = [] }: Spec): number {
+  const shm = mounts.find(({ destination, type }) => destination === "/dev/shm" && type === "tmpfs");
+  const size = shm?.options?.find((option) => option.startsWith("size="))?.slice(5);
+  return Number(size ?? 0);
+}
