@@ -13,8 +13,7 @@ import { syscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import type { Operation } from "../../ffi/program.ts";
 import { isFrozen } from "../../runtime/cgroup.ts";
-import { parseSpec } from "../../runtime/spec_read.ts";
-import { OCI_VERSION, type Spec } from "../../runtime/spec.ts";
+import { type Hooks, OCI_VERSION, type Spec } from "../../runtime/spec.ts";
 import { isAlive } from "../process.ts";
 
 /** Where in its life a container is: runtime.md, "State"; paused is an addition of runc's. */
@@ -38,6 +37,8 @@ export interface OciRecord {
   readonly cgroup?: string;
   /** The operations that are left when it waits for its start, by their place in the program. */
   readonly tail?: { readonly at: number; readonly operations: readonly Omit<Operation, "args">[] };
+  /** The kinds of hooks that it has: who finds none here need not read its specification. */
+  readonly hooks: readonly (keyof Hooks)[];
   /** It was restored from a checkpoint, and has begun. */
   readonly restored?: true;
 }
@@ -137,7 +138,8 @@ export class OciContainers {
   }
 
   /** The specification that it was created from, whatever has become of the bundle since. */
-  spec(record: OciRecord): Spec {
+  async spec(record: OciRecord): Promise<Spec> {
+    const { parseSpec } = await import("../../runtime/spec_read.ts");
     return parseSpec(Deno.readTextFileSync(`${this.folder(record.id)}/config.json`), record.bundle);
   }
 

@@ -9,11 +9,11 @@ import { createContainer } from "../../runtime/create.ts";
 import { openRoot } from "../../runtime/failure.ts";
 import { WAIT_FOR_START } from "../../runtime/plan_create.ts";
 import { parseSpec } from "../../runtime/spec_read.ts";
-import type { Spec } from "../../runtime/spec.ts";
+import type { Hooks, Spec } from "../../runtime/spec.ts";
 import { startTicks } from "../process.ts";
 import { cgroupPlace, takeCgroup } from "./cgroup.ts";
 import { makeFifo, type OciContainers, type OciRecord } from "./containers.ts";
-import { runAndWarn, runInside, runOutside, type Warn } from "./hooks.ts";
+import type { Warn } from "./hooks.ts";
 import { preservedFds } from "./preserved_fds.ts";
 
 export interface CreateOptions {
@@ -99,6 +99,7 @@ export async function create(
     owner: Deno.uid() === 0 ? "root" : `${Deno.uid()}`,
     annotations: spec.annotations ?? {},
     pid: 0,
+    hooks: (Object.keys(spec.hooks ?? {}) as (keyof Hooks)[]).filter((kind) => spec.hooks?.[kind]?.length),
     ...tree ? { cgroup: `${tree.root}${place}` } : {},
   };
   let cgroup: Cgroup | undefined, fifo = -1, container: Container | undefined, hooksRan = false;
@@ -127,7 +128,9 @@ export async function create(
         },
         environment: async (made) => {
           record = { ...record, ...known(made.pid), tail: tailOf(made)! };
+          if (record.hooks.length === 0) return;
           hooksRan = true;
+          const { runInside, runOutside } = await import("./hooks.ts");
           await runOutside(containers, record, spec, "creating", "prestart", "createRuntime");
           await runInside(containers, record, spec, "creating", made.pidfd, "createContainer");
         },
@@ -149,7 +152,10 @@ export async function create(
     }
     if (cgroup) await removeCgroup(cgroup.path);
     containers.remove(id);
-    if (hooksRan) await runAndWarn(containers, record, spec, "stopped", "poststop", warn);
+    if (hooksRan) {
+      const { runAndWarn } = await import("./hooks.ts");
+      await runAndWarn(containers, record, spec, "stopped", "poststop", warn);
+    }
     throw error;
   } finally {
     if (cgroup) close(cgroup.fd);

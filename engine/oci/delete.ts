@@ -5,7 +5,7 @@ import { removeCgroup } from "../../runtime/cgroup.ts";
 import { endsWithin } from "../../runtime/process_end.ts";
 import { KILL_MILLISECONDS, openProcess } from "../process.ts";
 import type { OciContainers, OciRecord } from "./containers.ts";
-import { runAndWarn, type Warn } from "./hooks.ts";
+import type { Warn } from "./hooks.ts";
 
 const SIGKILL = 9;
 
@@ -38,10 +38,12 @@ export async function remove(containers: OciContainers, id: string, force: boole
 
 /** Removes what is left of a container whose processes have ended, or are ended by this, and tells its hooks. */
 export async function forget(containers: OciContainers, record: OciRecord, warn: Warn): Promise<void> {
-  const spec = record.pid === 0 ? undefined : containers.spec(record);
+  const spec = record.hooks.includes("poststop") && record.pid !== 0 ? await containers.spec(record) : undefined;
   if (record.cgroup !== undefined) await removeCgroup(record.cgroup);
   containers.remove(record.id);
-  if (spec) await runAndWarn(containers, record, spec, "stopped", "poststop", warn);
+  if (!spec) return;
+  const { runAndWarn } = await import("./hooks.ts");
+  await runAndWarn(containers, record, spec, "stopped", "poststop", warn);
 }
 
 /** Kills its first process and waits for its end. */

@@ -41,7 +41,7 @@ export async function exec(
   if (status === "paused" && !options.ignorePaused) {
     throw new MiniError(`cannot exec in a paused container (use --ignore-paused to override): ${id}`);
   }
-  const spec = containers.spec(record), process = describe(spec.process);
+  const spec = await containers.spec(record), process = describe(spec.process);
   const terminal = process.terminal ?? false;
   if (options.consoleSocket !== undefined && !terminal) {
     throw new MiniError("cannot use console socket if mini-runc will not allocate tty: give --tty");

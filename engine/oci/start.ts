@@ -3,16 +3,14 @@ import { O_NONBLOCK, O_RDWR, O_WRONLY } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
-import { op } from "../../ffi/program.ts";
-import { Results } from "../../ffi/spawn.ts";
-import { containerError, openRoot } from "../../runtime/failure.ts";
-import { hasHooks } from "../../runtime/hooks.ts";
-import type { Spec } from "../../runtime/spec.ts";
+import type { Operation } from "../../ffi/program.ts";
 import { openProcess } from "../process.ts";
 import type { OciContainers, OciRecord } from "./containers.ts";
-import { runAndWarn, runInside, type Warn } from "./hooks.ts";
+import type { Warn } from "./hooks.ts";
 
 const SIGKILL = 9;
+/** As in elf.ts, which is not needed here otherwise. */
+const RESULTS_HEADER = 64;
 
 /**
  * Starts a container that was created, and returns when its program runs.
@@ -26,21 +24,23 @@ export async function start(containers: OciContainers, id: string, warn: Warn): 
     if (status === "stopped") throw new MiniError(`cannot start a container that has stopped: ${id}`);
     if (status === "running") throw new MiniError(`cannot start an already running container: ${id}`);
     if (status !== "created") throw new MiniError(`cannot start a container in the ${status} state: ${id}`);
-    const spec = containers.spec(record);
-    if (hasHooks(spec, "startContainer")) await startHooks(containers, record, spec);
-    begin(containers, record, spec);
-    await runAndWarn(containers, record, spec, "running", "poststart", warn);
+    if (record.hooks.includes("startContainer")) await startHooks(containers, record);
+    await begin(containers, record);
+    if (!record.hooks.includes("poststart")) return;
+    const { runAndWarn } = await import("./hooks.ts");
+    await runAndWarn(containers, record, await containers.spec(record), "running", "poststart", warn);
   } finally {
     close(lock);
   }
 }
 
 /** A container whose hooks fail is ended: runtime.md, "Lifecycle", step 8. */
-async function startHooks(containers: OciContainers, record: OciRecord, spec: Spec): Promise<void> {
+async function startHooks(containers: OciContainers, record: OciRecord): Promise<void> {
+  const { runInside } = await import("./hooks.ts");
   const pidfd = openProcess(record);
   if (pidfd === undefined) throw new MiniError(`cannot start a container that has stopped: ${record.id}`);
   try {
-    await runInside(containers, record, spec, "created", pidfd, "startContainer");
+    await runInside(containers, record, await containers.spec(record), "created", pidfd, "startContainer");
   } catch (error) {
     syscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);
     throw error;
@@ -50,7 +50,7 @@ async function startHooks(containers: OciContainers, record: OciRecord, spec: Sp
 }
 
 /** Writes the byte that it waits for, and waits until the FIFO's reader is gone: by its execve, or its end. */
-function begin(containers: OciContainers, record: OciRecord, spec: Spec): void {
+async function begin(containers: OciContainers, record: OciRecord): Promise<void> {
   const path = containers.fifo(record.id), results = open(`${containers.folder(record.id)}/results`, O_RDWR);
   let fifo: number;
   try {
@@ -67,20 +67,32 @@ function begin(containers: OciContainers, record: OciRecord, spec: Spec): void {
     new DataView(entry.buffer).setInt32(0, fifo, true);
     syscall("ppoll", entry, 1, null, null, 8);
     Deno.removeSync(path);
-    const left = tail(results, record), failure = left.failure();
-    if (failure) {
-      const inside = { openRoot: () => openRoot(record.rootfs), cwd: spec.process.cwd, mounts: spec.mounts ?? [] };
-      throw containerError(failure, left, inside);
-    }
+    if (hasFailed(results)) await explain(containers, record, results);
   } finally {
     close(fifo);
     close(results);
   }
 }
 
-/** The program as far as it is known: what was before the wait has been done, and cannot fail any more. */
-function tail(fd: number, { tail }: OciRecord): Results {
-  const done = op("add", [0, 0], "done");
-  const operations = (tail?.operations ?? []).map((operation) => ({ ...operation, args: [] }));
-  return new Results(fd, [...Array.from({ length: tail?.at ?? 0 }, () => done), ...operations]);
+/** Whether an operation has ended the program: the word in front of the results (elf.ts). */
+function hasFailed(results: number): boolean {
+  const word = new BigInt64Array(1);
+  syscall("pread64", results, word, 8, RESULTS_HEADER - 8);
+  return word[0] !== 0n;
+}
+
+/** @throws {MiniError} that says which operation has failed, and why. */
+async function explain(containers: OciContainers, record: OciRecord, results: number): Promise<void> {
+  const [{ containerError, openRoot }, { Results }] = await Promise.all([
+    import("../../runtime/failure.ts"),
+    import("../../ffi/spawn.ts"),
+  ]);
+  // The program as far as it is known: what was before the wait has been done, and cannot fail any more.
+  const done: Operation = { call: "add", args: [0, 0], why: "done" }, { at = 0, operations = [] } = record.tail ?? {};
+  const rest = operations.map((operation) => ({ ...operation, args: [] }));
+  const left = new Results(results, [...Array.from({ length: at }, () => done), ...rest]), failure = left.failure();
+  const { process, mounts = [] } = await containers.spec(record);
+  if (failure) {
+    throw containerError(failure, left, { openRoot: () => openRoot(record.rootfs), cwd: process.cwd, mounts });
+  }
 }
