@@ -11,6 +11,8 @@ import type { Spec } from "./spec.ts";
 export interface Steps {
   /** Takes the master side of its terminal, which is closed afterwards. Without it the container has it as its `terminal`. */
   readonly terminal?: ((master: number) => Promise<void> | void) | undefined;
+  /** Fills the tmpfs that is mount `i` of the specification: it is the descriptor of that name in the process, mounted nowhere. */
+  fill(container: Container, i: number): Promise<void>;
   /** Its namespaces and mounts are there, its root is the host's still. */
   environment(container: Container): Promise<void>;
   /** It is made; when this has returned it waits for its start, whatever becomes of the caller. */
@@ -51,7 +53,7 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
       theirs,
     );
     try {
-      const { flags, program, twice } = plan({ ...input, gate });
+      const { flags, program, twice } = plan({ ...input, gate, facts: { ...input.facts, copyUp: theirs } });
       isTwice = twice;
       spawned = spawn(program, {
         flags,
@@ -74,6 +76,12 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
   let ended = false, kept: number | undefined;
   try {
     if (isTwice) spawned = await takeChild(spawned, ours);
+    const early = new Container(spawned, ours, undefined, inside);
+    for (const [i, mount] of (spec.mounts ?? []).entries()) {
+      if (!mount.options?.includes("tmpcopyup") || !await receive(ours, 1)) continue;
+      await steps.fill(early, i);
+      goOn(ours);
+    }
     if (terminal) {
       const { consoleSize } = spec.process;
       const size = consoleSize?.height && consoleSize.width

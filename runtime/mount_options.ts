@@ -33,6 +33,8 @@ export interface MountOptions {
   readonly propagationRecursive: boolean;
   /** A bind mount's files have the ids of a user namespace, and whether those of the mounts below as well. */
   readonly idmap?: "one" | "recursive";
+  /** A tmpfs that begins with what the root has in its place, which whoever makes the container has to copy. */
+  readonly copyUp: boolean;
   /** What is left: the file system's own options, each with its value if it has one. */
   readonly data: readonly (readonly [key: string, value?: string])[];
 }
@@ -69,7 +71,7 @@ const PROPAGATION: Record<string, number> = {
   unbindable: MS_UNBINDABLE,
 };
 /** Options that other runtimes add to the specification and that are not carried out here. */
-const REFUSED = new Set(["tmpcopyup", "remount", "move"]);
+const REFUSED = new Set(["remount", "move"]);
 /** What they stand for is what there is without them, or only how much the kernel says of it. */
 const WITHOUT_EFFECT = new Set(["defaults", "silent", "loud"]);
 
@@ -78,7 +80,7 @@ const recursive = (names: Record<string, number>) => Object.keys(names).map((nam
 export const MOUNT_OPTIONS: readonly string[] = [
   ...[SET, CLEAR, ATIME].flatMap((names) => [...Object.keys(names), ...recursive(names)]),
   ...[...Object.keys(PROPAGATION), ...recursive(PROPAGATION)],
-  ...["bind", "rbind", "idmap", "ridmap", ...WITHOUT_EFFECT],
+  ...["bind", "rbind", "idmap", "ridmap", "tmpcopyup", ...WITHOUT_EFFECT],
   ...["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"],
 ].sort();
 
@@ -87,6 +89,7 @@ export function parseMountOptions(options: readonly string[], destination: strin
   const here = new Attributes(), below = new Attributes();
   let bind = false, recursive = false, propagation = MS_PRIVATE, propagationRecursive = true;
   let idmap: MountOptions["idmap"];
+  let copyUp = false;
   const data: [string, string?][] = [];
   for (const option of options) {
     const plain = option.startsWith("r") && Object.hasOwn(PROPAGATION, option.slice(1)) ? option.slice(1) : option;
@@ -100,6 +103,8 @@ export function parseMountOptions(options: readonly string[], destination: strin
       recursive = option === "rbind";
     } else if (option === "idmap" || option === "ridmap") {
       idmap = option === "idmap" ? "one" : "recursive";
+    } else if (option === "tmpcopyup") {
+      copyUp = true;
     } else if (REFUSED.has(option)) {
       throw new MiniError(`the mount on ${destination} asks for ${option}, which mini does not do`);
     } else if (!WITHOUT_EFFECT.has(option) && !(option.startsWith("r") && below.take(option.slice(1)))) {
@@ -109,7 +114,19 @@ export function parseMountOptions(options: readonly string[], destination: strin
   }
   const { set, clear } = here, { set: setBelow, clear: clearBelow } = below;
   const idmapping = idmap ? { idmap } : {};
-  return { set, clear, setBelow, clearBelow, bind, recursive, propagation, propagationRecursive, ...idmapping, data };
+  return {
+    set,
+    clear,
+    setBelow,
+    clearBelow,
+    bind,
+    recursive,
+    propagation,
+    propagationRecursive,
+    ...idmapping,
+    copyUp,
+    data,
+  };
 }
 
 /** Attributes of a mount as they are asked for one after the other. */

@@ -30,6 +30,7 @@ import { Errno, MiniError } from "../ffi/errors.ts";
 import { type Argument, type Details, op, type Operation, result } from "../ffi/program.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import { components, makeInside, openInside, refuse } from "./plan_paths.ts";
+import { waitForCaller } from "./plan_process.ts";
 import { isProcFile } from "./spec_check.ts";
 import type { Mount } from "./spec.ts";
 
@@ -39,6 +40,8 @@ export interface MountFacts {
   readonly isDirectory: (source: string) => boolean;
   /** Whether there is a cgroup v2 tree that the container can be shown. */
   readonly cgroup2: boolean;
+  /** The caller's end of a socket pair, if it fills a tmpfs with what the root has in its place (`tmpcopyup`). */
+  readonly copyUp?: number;
 }
 
 /** Attaches the detached mount behind one descriptor to the place behind another. */
@@ -91,9 +94,21 @@ export function newFilesystem(
 }
 
 /** A file system of the container's own on its destination. */
-function filesystemMount(mount: Mount, i: number, type: string, label: string | undefined): Operation[] {
+function filesystemMount(
+  mount: Mount,
+  i: number,
+  type: string,
+  facts: MountFacts,
+  label: string | undefined,
+): Operation[] {
   const { destination } = mount, names = components(destination, "a mount's destination");
-  const { set, setBelow, data, propagation } = parseMountOptions(mount.options ?? [], destination);
+  const { set, setBelow, data, propagation, copyUp } = parseMountOptions(mount.options ?? [], destination);
+  if (copyUp && (type !== "tmpfs" || facts.copyUp === undefined)) {
+    throw new MiniError(
+      `the mount on ${destination} asks for tmpcopyup, which mini does for a tmpfs of a bundle alone`,
+    );
+  }
+  const attributes = set | setBelow;
   const kernelData = type === "cgroup2" ? [] : [...data];
   // What these hold is the container's own; what others hold, the kernel labels.
   if (label && (type === "tmpfs" || type === "devpts")) kernelData.push(["context", label]);
@@ -110,7 +125,26 @@ function filesystemMount(mount: Mount, i: number, type: string, label: string | 
     });
   }
   return [
-    ...newFilesystem(name, type, [["source", mount.source ?? type], ...kernelData], set | setBelow, destination),
+    ...newFilesystem(
+      name,
+      type,
+      [["source", mount.source ?? type], ...kernelData],
+      copyUp ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
+      destination,
+    ),
+    ...(copyUp ? waitForCaller(facts.copyUp!, `${destination} is to be filled`) : []),
+    ...(copyUp && attributes & MOUNT_ATTR_RDONLY
+      ? [
+        op(
+          "mount_setattr",
+          [result(name), "", AT_EMPTY_PATH, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), 32],
+          "read-only now",
+          {
+            on: destination,
+          },
+        ),
+      ]
+      : []),
     ...(propagation === MS_PRIVATE ? [] : [
       op("mount_setattr", [result(name), "", AT_EMPTY_PATH, mountAttr(0, 0, propagation), 32], "its propagation", {
         on: destination,
@@ -225,7 +259,7 @@ export function mountOperations(mounts: readonly Mount[], facts: MountFacts, lab
     const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
     if (!type) throw new MiniError(`the mount on ${mount.destination} has no type`);
     if (type === "cgroup2" && !facts.cgroup2) return [];
-    return filesystemMount(mount, i, type, label);
+    return filesystemMount(mount, i, type, facts, label);
   });
 }
 

@@ -126,6 +126,7 @@ export async function create(
           const { sendDescriptor } = await import("./send_descriptor.ts");
           sendDescriptor(options.consoleSocket!, master, "/dev/ptmx");
         },
+        fill: async (made, i) => (await import("./copy_up.ts")).copyUp(spec, made, i),
         environment: async (made) => {
           record = { ...record, ...known(made.pid), tail: tailOf(made)! };
           if (record.hooks.length === 0) return;
