@@ -8,7 +8,7 @@ import type { Capabilities, Process, User } from "../../runtime/spec.ts";
 import type { FlagValues } from "../flag_values.ts";
 import type { OciInvocation } from "./command.ts";
 
-export default function ({ args, flags, globals }: OciInvocation): Promise<number> {
+export default function ({ args, flags, globals, warn }: OciInvocation): Promise<number> {
   const [id = "", ...command] = args, file = flags.string("process");
   if (file === undefined && command.length === 0) {
     throw new MiniError("process args cannot be empty: give a command after the id, or --process");
@@ -26,6 +26,7 @@ export default function ({ args, flags, globals }: OciInvocation): Promise<numbe
       ignorePaused: flags.boolean("ignore-paused"),
       cgroup: flags.string("cgroup") || undefined,
     },
+    warn,
   );
 }
 

@@ -11,6 +11,9 @@ import type { Spec } from "../../runtime/spec.ts";
 /** Where cgroups are whose place the specification leaves to us. */
 const OURS = "/mini-runc";
 
+/** What a cgroup's share of the processors is if nobody says anything: sched-design-CFS.rst of cgroup v1. */
+const DEFAULT_SHARES = 1024;
+
 /** Where the command line keeps containers when it is not told otherwise. */
 export const DEFAULT_ROOT = "/run/mini-runc";
 
@@ -77,7 +80,9 @@ export function takeCgroup(tree: CgroupTree, place: string, { linux = {} }: Spec
   try {
     const keeper = `${tree.root}${OURS}`;
     Deno.mkdirSync(keeper, { recursive: true, mode: 0o755 });
-    limitCgroup(tree, place, cgroup, linux, [], keeper);
+    // Engines write the default down as well, and nothing is lost where it cannot be set.
+    const optional = linux.resources?.cpu?.shares === DEFAULT_SHARES ? ["cpu.weight"] : [];
+    limitCgroup(tree, place, cgroup, linux, optional, keeper);
     return cgroup;
   } catch (error) {
     close(cgroup.fd);

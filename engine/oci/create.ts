@@ -7,11 +7,13 @@ import { type Cgroup, cgroupTree, removeCgroup } from "../../runtime/cgroup.ts";
 import type { Container } from "../../runtime/container.ts";
 import { createContainer } from "../../runtime/create.ts";
 import { openRoot } from "../../runtime/failure.ts";
+import { hasNamespace } from "../../runtime/plan_namespaces.ts";
 import { WAIT_FOR_START } from "../../runtime/plan_create.ts";
 import { parseSpec } from "../../runtime/spec_read.ts";
 import type { Hooks, Spec } from "../../runtime/spec.ts";
 import { startTicks } from "../process.ts";
 import { cgroupPlace, takeCgroup } from "./cgroup.ts";
+import { grantable } from "./grant.ts";
 import { makeFifo, type OciContainers, type OciRecord } from "./containers.ts";
 import type { Warn } from "./hooks.ts";
 import { preservedFds } from "./preserved_fds.ts";
@@ -88,6 +90,7 @@ export async function create(
   }
   const fds = preservedFds(options.preserveFds);
   spec.process.env = [...spec.process.env ?? [], ...fds.env];
+  grantable(spec.process, hasNamespace(spec, "user"), warn);
   const place = cgroupPlace(spec, id, containers.root, options.systemdCgroup);
   const lock = containers.reserve(id);
   const folder = containers.folder(id), tree = cgroupTree();

@@ -2,11 +2,14 @@
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { startExec, type Target } from "../../runtime/exec.ts";
+import { hasNamespace } from "../../runtime/plan_namespaces.ts";
 import type { Process } from "../../runtime/spec.ts";
 import { openProcess } from "../process.ts";
 import { cgroupBelow } from "./cgroup.ts";
 import type { OciContainers } from "./containers.ts";
 import { writePidFile } from "./create.ts";
+import { grantable } from "./grant.ts";
+import type { Warn } from "./hooks.ts";
 import { preservedFds } from "./preserved_fds.ts";
 
 export interface ExecOptions {
@@ -35,6 +38,7 @@ export async function exec(
   id: string,
   describe: (own: Process) => Process,
   options: ExecOptions,
+  warn: Warn,
 ): Promise<number> {
   const record = containers.read(id), status = containers.status(record);
   if (status === "stopped") throw new MiniError(`cannot exec in a stopped container: ${id} is not running`);
@@ -53,6 +57,7 @@ export async function exec(
   }
   const fds = preservedFds(options.preserveFds);
   process.env = [...process.env ?? [], ...fds.env];
+  grantable(process, hasNamespace(spec, "user"), warn);
   const pidfd = openProcess(record);
   if (pidfd === undefined) throw new MiniError(`cannot exec in a stopped container: ${id} is not running`);
   const cgroup = record.cgroup === undefined ? undefined : cgroupBelow(record.cgroup, options.cgroup);
