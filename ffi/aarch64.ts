@@ -1,7 +1,7 @@
 /**
  * The machine code of 64-bit Arm. What an operation looks like and what the loop does with it: see x86_64.ts.
  *
- * The loop keeps x12: this operation, x13: the first operation, x14: the results. System calls preserve all registers but x0,
+ * The loop keeps x12: this operation, x13: the first operation, x14: the results, timed x15: the times. System calls preserve all registers but x0,
  * and these are the caller's to save (procedure call standard), so nothing is pushed.
  */
 import type { Line, Machine } from "./machine_code.ts";
@@ -12,7 +12,7 @@ const named = (name: string, l: Line): Line => ({ ...l, name });
 const jump = (text: string, encoding: number, to: string): Line => ({ bytes: word(encoding), text, to });
 const hex = (n: number) => `#0x${n.toString(16)}`;
 
-const OPERATION = 12, FIRST = 13, RESULTS = 14;
+const OPERATION = 12, FIRST = 13, RESULTS = 14, TIMES = 15;
 const ldr = (t: number, base: number, offset: number) =>
   line(
     offset === 0 ? `ldr x${t}, [x${base}]` : `ldr x${t}, [x${base}, #${offset}]`,
@@ -35,9 +35,26 @@ const argument = (bit: number, t: number): Line[] => [
   ldr(t, t, 0),
 ];
 
+/** The virtual counter. */
+const counter = (t: number) => line(`mrs x${t}, cntvct_el0`, 0xd53be040 | t);
+/** Operation i's two times are at x15 + 16 i: before its arguments are loaded, and when its result is there. */
+const before = (): Line[] => [
+  named("next", counter(10)),
+  line(`sub x11, x${OPERATION}, x${FIRST}`, 0xcb000000 | FIRST << 16 | OPERATION << 5 | 11),
+  line("lsr x11, x11, #2", 0xd342fd6b),
+  line(`str x10, [x${TIMES}, x11]`, 0xf8206800 | 11 << 16 | TIMES << 5 | 10),
+];
+const after = (): Line[] => [
+  counter(11),
+  line(`add x10, x${TIMES}, x10, lsl #1`, 0x8b000000 | 10 << 16 | 1 << 10 | TIMES << 5 | 10),
+  line("str x11, [x10, #8]", 0xf9000000 | 1 << 10 | 10 << 5 | 11),
+];
+
 /** Made when it is wanted: a command runs on one machine, and often makes no process at all. */
-const makeLoop = (): Line[] => [
-  named("next", ldrb(9, 5)),
+const makeLoop = (timed = false): Line[] => [
+  // The first operation makes the memory for results and times: it has no time to begin at.
+  ...(timed ? [b("first"), ...before()] : []),
+  named(timed ? "first" : "next", ldrb(9, 5)),
   ...argument(0, 0),
   ...[1, 2, 3, 4, 5].flatMap((i) => {
     const [first, ...rest] = argument(i, i);
@@ -52,6 +69,7 @@ const makeLoop = (): Line[] => [
   named("store", line(`sub x10, x${OPERATION}, x${FIRST}`, 0xcb000000 | FIRST << 16 | OPERATION << 5 | 10)),
   line("lsr x10, x10, #3", 0xd343fd4a),
   line(`str x0, [x${RESULTS}, x10]`, 0xf8206800 | 10 << 16 | RESULTS << 5),
+  ...(timed ? after() : []),
   ...argument(6, 11),
   named("after 6", ldrb(10, 4)),
   line("cmp x0, x11", 0xeb0b001f),
@@ -108,11 +126,15 @@ export const aarch64: Machine = {
       ...makeLoop(),
     ];
   },
-  start: (operations, results) => [
+  get counter() {
+    return [counter(0), line("ret", 0xd65f03c0)];
+  },
+  start: (operations, results, times) => [
     ...address(OPERATION, operations),
     mov(FIRST, OPERATION),
     ...address(RESULTS, results),
-    ...makeLoop(),
+    ...(times === undefined ? [] : address(TIMES, times)),
+    ...makeLoop(times !== undefined),
   ],
   setDistance(bytes, distance) {
     const encoding = new DataView(new Uint8Array(bytes).buffer).getUint32(0, true), steps = distance / 4;

@@ -26,16 +26,18 @@ const encoder = new TextEncoder();
 export const RESULTS_HEADER = 64;
 /** What a result is before its operation has run: no call returns it. */
 export const NOT_RUN = -(2n ** 63n);
+/** Where in the shared memory the times of a timed program begin, two longs for each operation. */
+export const timesOffset = (operations: number) => RESULTS_HEADER + 8 * operations;
 /** How many bytes the memory shared with the caller takes. */
-export function resultsBytes(operations: number): number {
-  return Math.ceil((RESULTS_HEADER + 8 * operations) / PAGE) * PAGE;
+export function resultsBytes(operations: number, timed: boolean): number {
+  return Math.ceil((timesOffset(operations) + (timed ? 16 * operations : 0)) / PAGE) * PAGE;
 }
 
 /** The operation that every program begins with: from here on the caller sees the results. `fd` is a memfd. */
-export function mapResults(fd: number, operations: number): Operation {
+export function mapResults(fd: number, operations: number, timed: boolean): Operation {
   return op(
     "mmap",
-    [RESULTS, resultsBytes(operations), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0],
+    [RESULTS, resultsBytes(operations, timed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0],
     "share the results of all operations with the caller",
   );
 }
@@ -147,7 +149,7 @@ class Cells {
  * @throws {MiniError} for a system call that the machine does not have, or a string with a NUL in it.
  * @throws {Error} for a program that is wrong in itself: an unknown name, a run-time value inside `words`, no end.
  */
-export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer> {
+export function elf(program: Program, machine: Machine, timed = false): Uint8Array<ArrayBuffer> {
   if (program.length > MOST_OPERATIONS) throw new Error(`program: more than ${MOST_OPERATIONS} operations`);
   if (!endsForGood(program)) throw new Error("program: its last operation can be passed by");
   const index = indexByName(program);
@@ -220,7 +222,8 @@ export function elf(program: Program, machine: Machine): Uint8Array<ArrayBuffer>
   });
 
   const headers = 64 + 3 * 56;
-  const code = link(machine.start(DATA + PAGE, RESULTS + RESULTS_HEADER), machine.setDistance);
+  const times = timed ? RESULTS + timesOffset(program.length) : undefined;
+  const code = link(machine.start(DATA + PAGE, RESULTS + RESULTS_HEADER, times), machine.setDistance);
   const cellsBytes = cells.end - CELLS, largestPage = machine.name === "aarch64" ? 65536 : PAGE;
   const dataEnd = image.end;
   if (cellsBytes) {

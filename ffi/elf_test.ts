@@ -80,7 +80,7 @@ for (const machine of MACHINES) {
 
   test("operations carry number, flags, loads, target and arguments", () => {
     const program: Operation[] = [
-      mapResults(9, 4),
+      mapResults(9, 4, false),
       op("openat", [-100, "/x", { result: "o" }], "", { name: "o", optional: true }),
       op("add", [{ load: "c", size: 8, offset: 3 }, 2n ** 64n - 2n], "", {
         jump: { when: "!=", than: { result: "o" }, to: "end" },
@@ -136,7 +136,7 @@ for (const machine of MACHINES) {
 }
 
 Deno.test("the results take whole pages behind their header", () => {
-  assertEquals([0, 1, 504, 505, 3000].map(resultsBytes), [4096, 4096, 4096, 8192, 24576]);
+  assertEquals([0, 1, 504, 505, 3000].map((n) => resultsBytes(n, false)), [4096, 4096, 4096, 8192, 24576]);
 });
 
 const WRONG: [string, Program][] = [

@@ -6,7 +6,7 @@
  */
 import { aarch64 } from "./aarch64.ts";
 import { MiniError, SyscallError } from "./errors.ts";
-import { link, type Machine } from "./machine_code.ts";
+import { type Line, link, type Machine } from "./machine_code.ts";
 import { type SyscallName, syscallNumbers } from "./syscall_numbers.ts";
 import { x86_64 } from "./x86_64.ts";
 
@@ -106,6 +106,14 @@ function load() {
       result: "i64",
     }),
   };
+}
+
+/** A function without arguments made of these lines. It stays for good: for what is asked for once. */
+export function makeFunction(lines: readonly Line[]): () => bigint {
+  const at = mapCode(openLibc(), link(lines, machine.setDistance));
+  const pointer = Deno.UnsafePointer.create(at) as unknown as Deno.PointerObject<never>;
+  const code = new Deno.UnsafeFnPointer(pointer, { parameters: [], result: "i64" });
+  return () => code.call();
 }
 
 let loaded: ReturnType<typeof load> | undefined;

@@ -53,7 +53,12 @@ export interface Machine {
   readonly call: readonly Line[];
   /** `long spawn(struct clone_args *, size_t, operations *, long *results)`: clone3; the child walks the operations. */
   readonly spawn: readonly Line[];
-  /** The beginning of a program's own process: operations and results are at these addresses. */
-  start(operations: number, results: number): readonly Line[];
+  /** `long counter()`: what the timed loop stores, ticks of a clock that never stops. */
+  readonly counter: readonly Line[];
+  /**
+   * The beginning of a program's own process: operations and results are at these addresses. With `times` it stores there
+   * when each operation began and ended, two longs each.
+   */
+  start(operations: number, results: number, times?: number): readonly Line[];
   readonly setDistance: SetDistance;
 }

@@ -12,7 +12,7 @@ import {
   O_EXCL,
   O_WRONLY,
 } from "./constants.ts";
-import { elf, mapResults, NOT_RUN, RESULTS_HEADER, resultsBytes } from "./elf.ts";
+import { elf, mapResults, NOT_RUN, RESULTS_HEADER, resultsBytes, timesOffset } from "./elf.ts";
 import { Errno, SyscallError } from "./errors.ts";
 import { close, machine, syscall, trySyscall } from "./kernel.ts";
 import type { Argument, Operation, Program } from "./program.ts";
@@ -64,6 +64,16 @@ export class Results {
     return { operation, index, errno: -value };
   }
 
+  /**
+   * When operation `index` of a timed program began and ended, in ticks (ticks.ts). Not known of the first one when it began,
+   * and of one that never returned, an execve, when it ended: undefined.
+   */
+  times(index: number): { readonly began: bigint | undefined; readonly ended: bigint | undefined } {
+    const at = timesOffset(this.program.length) + 16 * index;
+    const [began, ended] = [this.#read(at), this.#read(at + 8)];
+    return { began: began || undefined, ended: ended || undefined };
+  }
+
   /** Whether operation `index` has run. */
   reached(index: number): boolean {
     return this.at(index) !== undefined;
@@ -89,6 +99,8 @@ export interface SpawnOptions {
   readonly flags?: bigint;
   /** A descriptor of the cgroup v2 folder that the process is born in. */
   readonly cgroup?: number | undefined;
+  /** It stores when each operation began and ended: see Results.times. */
+  readonly timed?: boolean;
   /** Descriptors of ours that the program uses under their own numbers. 0, 1 and 2 are always passed, all others never. */
   readonly pass?: readonly number[];
   /**
@@ -149,11 +161,11 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 }
 
 /** The file, by default a memfd, that a program and its caller share, with every result marked as not run. */
-function sharedResults(operations: number, file: number | undefined): number {
+function sharedResults(operations: number, timed: boolean, file: number | undefined): number {
   const fd = file ?? syscall("memfd_create", "mini results", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   return orClosed(fd, () => {
-    const words = new BigInt64Array(resultsBytes(operations) / 8);
-    words.fill(NOT_RUN, RESULTS_HEADER / 8);
+    const words = new BigInt64Array(resultsBytes(operations, timed) / 8);
+    words.fill(NOT_RUN, RESULTS_HEADER / 8, timesOffset(operations) / 8);
     writeAll(fd, new Uint8Array(words.buffer));
     // A container that gets hold of the descriptor cannot cut the memory off below those who read and write it.
     if (file === undefined) syscall("fcntl", fd, F_ADD_SEALS, F_SEAL_SIZE);
@@ -161,9 +173,9 @@ function sharedResults(operations: number, file: number | undefined): number {
 }
 
 /** A program with the operation in front that maps its results, and the memfd for these; the caller's to close. */
-export function sharedProgram(program: Program, results?: number): { fd: number; program: Program } {
-  const fd = sharedResults(program.length + 1, results);
-  return { fd, program: [mapResults(fd, program.length + 1), ...program] };
+export function sharedProgram(program: Program, timed = false, results?: number): { fd: number; program: Program } {
+  const fd = sharedResults(program.length + 1, timed, results);
+  return { fd, program: [mapResults(fd, program.length + 1, timed), ...program] };
 }
 
 /**
@@ -176,10 +188,10 @@ export function sharedProgram(program: Program, results?: number): { fd: number;
  * @throws {SyscallError} when the process cannot be made (the errors of clone(2)); nothing is left behind then.
  */
 export function spawn(program: Program, options: SpawnOptions = {}): Spawned {
-  const { fd: resultsFd, program: whole } = sharedProgram(program, options.results);
+  const { fd: resultsFd, program: whole } = sharedProgram(program, options.timed, options.results);
   let file = -1;
   try {
-    file = sealedFile(elf(whole, machine));
+    file = sealedFile(elf(whole, machine, options.timed));
     const { pid, pidfd } = cloneAndExec(file, options.flags ?? 0n, options.cgroup, [resultsFd, ...options.pass ?? []]);
     return { pid, pidfd, results: new Results(resultsFd, whole) };
   } catch (error) {

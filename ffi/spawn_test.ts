@@ -1,3 +1,4 @@
+import { ticksPerMicrosecond } from "./ticks.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { RESULTS_HEADER } from "./elf.ts";
 import { SyscallError } from "./errors.ts";
@@ -359,4 +360,18 @@ Deno.test("results of a file that is too short are an error, not a value", () =>
   const fd = syscall("memfd_create", "short", 1);
   assertThrows(() => new Results(fd, [exit(0)]).at(0), Error, "cut short");
   close(fd);
+});
+
+Deno.test("a timed program tells how long each operation took", () => {
+  const pause = op("nanosleep", [{ words: [0, 5_000_000] }, 0], "five milliseconds");
+  const { pidfd, results } = spawn([op("getpid", [], "quick"), pause, op("exit_group", [0], "end")], { timed: true });
+  waitForExit(pidfd);
+  const microseconds = [1, 2].map((i) => {
+    const { began, ended } = results.times(i);
+    return Number(ended! - began!) / ticksPerMicrosecond();
+  });
+  assert(microseconds[0]! < 5000 && microseconds[1]! >= 4900, `${microseconds}`);
+  assertEquals(results.times(3).ended, undefined, "exit_group never returns");
+  results.close();
+  close(pidfd);
 });

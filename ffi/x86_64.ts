@@ -12,7 +12,7 @@
  *
  * The loop keeps rbx: this operation, r12: the first operation, r13: the results. Result i is a long at r13 + 8 i. When an
  * operation fails that may not, its index + 1 is stored at r13 - 8 and the process exits with 127. System calls clobber rax,
- * rcx and r11 only; no stack is used, so the child of CLONE_VM can run on its parent's.
+ * rcx and r11 only; no stack is used, so the child of CLONE_VM can run on its parent's. The timed loop keeps r14: the times.
  */
 import type { Line, Machine } from "./machine_code.ts";
 
@@ -20,6 +20,9 @@ const line = (text: string, ...bytes: number[]): Line => ({ bytes, text });
 const named = (name: string, l: Line): Line => ({ ...l, name });
 const short = (text: string, opcode: number, to: string): Line => ({ bytes: [opcode, 0], text, to });
 const near = (text: string, to: string): Line => ({ bytes: [0xe9, 0, 0, 0, 0], text, to });
+
+/** The first line of the loop's own. */
+const first = (): Line => argument("a0", 0, "rdi", [0x48, 0x8b, 0x7b], [0x48, 0x8b, 0x3f])[0]!;
 
 /** Loads an argument, and if its bit in `loads` is set, what it points to. */
 function argument(name: string, bit: number, register: string, load: number[], follow: number[]): Line[] {
@@ -34,9 +37,34 @@ function argument(name: string, bit: number, register: string, load: number[], f
   ];
 }
 
+/** The time stamp counter in rax. */
+const stamp = [
+  line("rdtsc", 0x0f, 0x31),
+  line("shl rdx,0x20", 0x48, 0xc1, 0xe2, 0x20),
+  line("or rax,rdx", 0x48, 0x09, 0xd0),
+];
+/** Operation i's two times are at r14 + 16 i: before its arguments are loaded, and when its result is there. */
+const before = (): Line[] => [
+  named("next", stamp[0]!),
+  ...stamp.slice(1),
+  line("mov rcx,rbx", 0x48, 0x89, 0xd9),
+  line("sub rcx,r12", 0x4c, 0x29, 0xe1),
+  line("shr rcx,0x2", 0x48, 0xc1, 0xe9, 0x02),
+  line("mov QWORD PTR [r14+rcx*1],rax", 0x49, 0x89, 0x04, 0x0e),
+];
+const after = (): Line[] => [
+  ...stamp,
+  line("mov rdx,rcx", 0x48, 0x89, 0xca),
+  line("add rdx,rdx", 0x48, 0x01, 0xd2),
+  line("mov QWORD PTR [r14+rdx*1+0x8],rax", 0x49, 0x89, 0x44, 0x16, 0x08),
+  line("mov rax,QWORD PTR [r13+rcx*1+0x0]", 0x49, 0x8b, 0x44, 0x0d, 0x00),
+];
+
 /** Made when it is wanted: a command runs on one machine, and often makes no process at all. */
-const makeLoop = (): Line[] => [
-  named("next", argument("a0", 0, "rdi", [0x48, 0x8b, 0x7b], [0x48, 0x8b, 0x3f])[0]!),
+const makeLoop = (timed = false): Line[] => [
+  // The first operation makes the memory for results and times: it has no time to begin at.
+  ...(timed ? [near("jmp", "first"), ...before()] : []),
+  named(timed ? "first" : "next", first()),
   ...argument("a0", 0, "rdi", [0x48, 0x8b, 0x7b], [0x48, 0x8b, 0x3f]).slice(1),
   ...([
     ["a1", 1, "rsi", [0x48, 0x8b, 0x73], [0x48, 0x8b, 0x36]],
@@ -58,6 +86,7 @@ const makeLoop = (): Line[] => [
   line("sub rcx,r12", 0x4c, 0x29, 0xe1),
   line("shr rcx,0x3", 0x48, 0xc1, 0xe9, 0x03),
   line("mov QWORD PTR [r13+rcx*1+0x0],rax", 0x49, 0x89, 0x44, 0x0d, 0x00),
+  ...(timed ? after() : []),
   ...argument("than", 6, "rcx", [0x48, 0x8b, 0x4b], [0x48, 0x8b, 0x09]),
   named("after than", line("mov dl,BYTE PTR [rbx+0x4]", 0x8a, 0x53, 0x04)),
   line("cmp rax,rcx", 0x48, 0x39, 0xc8),
@@ -130,11 +159,15 @@ export const x86_64: Machine = {
       ...makeLoop(),
     ];
   },
-  start: (operations, results) => [
+  get counter() {
+    return [...stamp, line("ret", 0xc3)];
+  },
+  start: (operations, results, times) => [
     line(`mov ebx,${hex(operations)}`, 0xbb, ...le32(operations)),
     line("mov r12,rbx", 0x49, 0x89, 0xdc),
     line(`mov r13d,${hex(results)}`, 0x41, 0xbd, ...le32(results)),
-    ...makeLoop(),
+    ...(times === undefined ? [] : [line(`mov r14d,${hex(times)}`, 0x41, 0xbe, ...le32(times))]),
+    ...makeLoop(times !== undefined),
   ],
   setDistance(bytes, distance) {
     const relative = distance - bytes.length; // x86 counts from the instruction behind the jump

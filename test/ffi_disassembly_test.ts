@@ -72,6 +72,8 @@ for (const machine of [x86_64, aarch64]) {
     call: machine.call,
     spawn: machine.spawn,
     "start at the addresses of elf.ts": machine.start(0x1001000, 0x30000040),
+    "start with times": machine.start(0x1001000, 0x30000040, 0x30000100),
+    counter: machine.counter,
     "start at other addresses": machine.start(0x7fff0000, 0xfedcba98),
   };
   for (const [name, lines] of Object.entries(pieces)) {
