@@ -69,6 +69,8 @@ function openLibc() {
   throw new MiniError(`neither ${names.join(" nor ")} can be loaded: mini needs glibc or musl`);
 }
 
+let libc: ReturnType<typeof openLibc> | undefined;
+
 /** Maps code readable and executable, from a memfd: no page is ever writable and executable, not even for a moment. */
 function mapCode(libcCall: ReturnType<typeof openLibc>, code: Uint8Array<ArrayBuffer>): bigint {
   const call = (name: SyscallName, ...args: (number | bigint)[]) => {
@@ -96,7 +98,7 @@ function load() {
   const code = new Uint8Array(spawnAt + spawn.length);
   code.set(call);
   code.set(spawn, spawnAt);
-  const at = mapCode(openLibc(), code);
+  const at = mapCode(libc ??= openLibc(), code);
   const pointer = (address: bigint) => Deno.UnsafePointer.create(address) as unknown as Deno.PointerObject<never>;
   return {
     call: new Deno.UnsafeFnPointer(pointer(at), CALL),
@@ -110,7 +112,7 @@ function load() {
 
 /** A function without arguments made of these lines. It stays for good: for what is asked for once. */
 export function makeFunction(lines: readonly Line[]): () => bigint {
-  const at = mapCode(openLibc(), link(lines, machine.setDistance));
+  const at = mapCode(libc ??= openLibc(), link(lines, machine.setDistance));
   const pointer = Deno.UnsafePointer.create(at) as unknown as Deno.PointerObject<never>;
   const code = new Deno.UnsafeFnPointer(pointer, { parameters: [], result: "i64" });
   return () => code.call();
