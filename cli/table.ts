@@ -5,8 +5,8 @@
 
 import type { Command } from "./command.ts";
 import { create, exec, exportRow, kill, pause, restart, rm, start, stop, unpause } from "./rows/containers.ts";
-import { cp } from "./rows/files.ts";
 import { containerPrune, rename, wait } from "./rows/daily.ts";
+import { commit, cp, diff } from "./rows/files.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
 import { events, info, inspect, ps, stats, top } from "./rows/look.ts";
@@ -54,6 +54,8 @@ export const commands: readonly Command[] = [
   { ...kill, load: () => import("./kill.ts") },
   { ...rm, load: () => import("./rm.ts") },
   { ...cp, load: () => import("./cp.ts") },
+  { ...diff, load: () => import("./diff.ts") },
+  { ...commit, load: () => import("./commit.ts") },
   { ...exportRow, load: () => import("./export.ts") },
   { ...rename, load: () => import("./rename.ts") },
   { ...wait, load: () => import("./wait.ts") },

@@ -79,7 +79,8 @@ export interface CreateOptions {
   readonly log: LogConfig;
 }
 
-const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** What a container gets as PATH whose image says nothing of it. */
+export const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** A container that can be started by whoever has its lock. */
 export interface Made {

@@ -1,6 +1,7 @@
 /** The lines of a Dockerfile that change only the configuration, as `import --change` takes them. */
 import { MiniError } from "../ffi/errors.ts";
-import type { ContainerConfig } from "./types.ts";
+import { parseDuration } from "./duration.ts";
+import type { ContainerConfig, HealthConfig } from "./types.ts";
 
 /** Applies one line to a configuration. @throws {MiniError} if it is no such line, or malformed. */
 export function applyChange(config: ContainerConfig, line: string): void {
@@ -49,25 +50,67 @@ export function applyChange(config: ContainerConfig, line: string): void {
       config.WorkingDir = path.startsWith("/") ? path : `${(config.WorkingDir ?? "").replace(/\/$/, "")}/${path}`;
       return;
     }
+    case "HEALTHCHECK":
+      config.Healthcheck = healthcheck(value, refuse);
+      return;
     case "ONBUILD":
       config.OnBuild = [...config.OnBuild ?? [], value];
       return;
   }
-  refuse("must be CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR");
+  refuse(
+    "must be CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR",
+  );
 }
 
 type Refuse = (why: string) => never;
 
 /** A JSON list of strings, or a line for the shell. */
 function command(value: string, refuse: Refuse): string[] {
-  if (!value.startsWith("[")) return ["/bin/sh", "-c", value];
+  return value.startsWith("[") ? list(value, refuse) : ["/bin/sh", "-c", value];
+}
+
+function list(value: string, refuse: Refuse): string[] {
   try {
-    const list = JSON.parse(value);
-    if (Array.isArray(list) && list.every((item) => typeof item === "string")) return list;
+    const items = JSON.parse(value);
+    if (Array.isArray(items) && items.every((item) => typeof item === "string")) return items;
   } catch {
     // Told below, as for a list of something else.
   }
   return refuse("has a list that is no JSON list of strings");
+}
+
+const HEALTH_TIMES: Record<string, "Interval" | "Timeout" | "StartPeriod" | "StartInterval"> = {
+  interval: "Interval",
+  timeout: "Timeout",
+  "start-period": "StartPeriod",
+  "start-interval": "StartInterval",
+};
+
+/** `NONE`, or options and `CMD COMMAND`. */
+function healthcheck(value: string, refuse: Refuse): HealthConfig {
+  const health: HealthConfig = {};
+  let rest = value;
+  for (let option; (option = /^--([a-z-]+)=(\S+)\s+/.exec(rest)) !== null; rest = rest.slice(option[0].length)) {
+    const [, name, text] = option as unknown as [string, string, string], time = HEALTH_TIMES[name];
+    if (name === "retries" && /^[0-9]{1,6}$/.test(text)) health.Retries = Number(text);
+    else if (time !== undefined) health[time] = nanoseconds(text, refuse);
+    else refuse(`has the unknown option --${name}=${text}`);
+  }
+  const match = /^(NONE|CMD)(?:\s+([^]*))?$/i.exec(rest);
+  if (match === null) return refuse("must be HEALTHCHECK NONE or HEALTHCHECK [OPTIONS] CMD COMMAND");
+  const [, kind, command = ""] = match;
+  if (kind!.toUpperCase() === "NONE") {
+    if (rest !== value || command !== "") refuse("says NONE, which takes nothing else");
+    return { Test: ["NONE"] };
+  }
+  if (command === "") refuse("has no command");
+  return { Test: command.startsWith("[") ? ["CMD", ...list(command, refuse)] : ["CMD-SHELL", command], ...health };
+}
+
+function nanoseconds(text: string, refuse: Refuse): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds < 0) refuse(`has the negative time ${text}`);
+  return Math.round(milliseconds * 1e6);
 }
 
 /** Words, split at spaces outside of quotes; `\` takes the next character as it is. */

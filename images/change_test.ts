@@ -50,6 +50,35 @@ Deno.test("what is no such line is refused in one sentence", () => {
     "CMD [1]",
     'LABEL a="b',
     "USER a b",
+    "HEALTHCHECK",
+    "HEALTHCHECK curl x",
+    "HEALTHCHECK CMD",
+    "HEALTHCHECK --interval=5s NONE",
+    "HEALTHCHECK --what=5s CMD x",
+    "HEALTHCHECK --interval=-5s CMD x",
+    "HEALTHCHECK --retries=many CMD x",
   ];
   for (const line of bad) assertThrows(() => applyChange({}, line), MiniError, "the change");
+});
+
+Deno.test("a health check is a command, for a shell or not, with its times in nanoseconds", () => {
+  const check = (line: string) => {
+    const config: ContainerConfig = {};
+    applyChange(config, line);
+    return config.Healthcheck;
+  };
+  assertEquals(check("HEALTHCHECK NONE"), { Test: ["NONE"] });
+  assertEquals(check("HEALTHCHECK CMD curl -f http://localhost || exit 1"), {
+    Test: ["CMD-SHELL", "curl -f http://localhost || exit 1"],
+  });
+  assertEquals(
+    check('HEALTHCHECK --interval=1m30s --timeout=500ms --start-period=2s --retries=5 cmd ["/check", "x"]'),
+    {
+      Test: ["CMD", "/check", "x"],
+      Interval: 90e9,
+      Timeout: 0.5e9,
+      StartPeriod: 2e9,
+      Retries: 5,
+    },
+  );
 });

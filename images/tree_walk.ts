@@ -37,6 +37,8 @@ export interface WalkOptions {
   readonly name?: Uint8Array;
   /** Shows folders where the kernel's own file systems (proc, sysfs …) are mounted as empty ones. */
   readonly withoutKernel?: boolean;
+  /** Whether an entry, which is open, is passed over with all below it. */
+  readonly leaveOut?: (fd: number, info: FileInfo, path: Uint8Array) => boolean;
   /** Told of each folder before it is looked into. */
   readonly onFolder?: (info: FileInfo, path: Uint8Array) => void;
   /** Told of each socket, of which there can be no copy. */
@@ -123,6 +125,7 @@ class Walk {
   async visit(fd: number, path: Uint8Array, outer: string | undefined): Promise<void> {
     const info = present(path, () => statAt(fd, ""));
     if (info === undefined) return;
+    if (outer !== undefined && this.options.leaveOut?.(fd, info, path)) return;
     const kind = info.mode & K.S_IFMT;
     if (kind === K.S_IFSOCK) return this.options.onSocket?.();
     if (kind !== K.S_IFDIR && info.nlink > 1) {
