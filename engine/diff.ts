@@ -25,6 +25,7 @@ export interface FileChange {
 export async function containerChanges(containers: Containers, { record }: Found): Promise<FileChange[]> {
   using changes = Changes.open(containers, record);
   const found = new Map<string, FileChange>(), upper = new UpperFolder();
+  let opaque: Uint8Array | undefined;
   const add = (kind: Kind, path: Uint8Array) => {
     found.set(path.join(), { kind, path: absolute(path) });
     // What it lies in has changed with it, even a folder that looks as it did.
@@ -44,13 +45,19 @@ export async function containerChanges(containers: Containers, { record }: Found
       const isSame = changes.below(path, (fd, info) => isUntouched(entry, fd, info));
       if (isSame === undefined) add("A", path);
       else if (!isSame) add("C", path);
-      if (isOpaque(entry)) { for (const name of changes.goneFrom(path)) add("D", joinBytes(path, name)); }
+      // Of an opaque folder nothing of the image's shows, nor of those below it.
+      if (opaque && !isBelow(path, opaque)) opaque = undefined;
+      if (isOpaque(entry)) opaque ??= path;
+      if (!opaque || entry.type !== "directory") return;
+      for (const name of changes.goneFrom(path)) add("D", joinBytes(path, name));
     },
   };
   await walkTree(changes.upper, sink, { leaveOut: (fd, info, path) => changes.isOurs(fd, info, path) });
   return [...found.values()].sort((a, b) => compareBytes(a.path, b.path));
 }
 
+const isBelow = (path: Uint8Array, folder: Uint8Array) =>
+  folder.every((byte, i) => path[i] === byte) && (path.length === folder.length || path[folder.length] === 0x2f);
 const absolute = (path: Uint8Array) => new Uint8Array([0x2f, ...path]);
 
 /** Whether a folder is in the upper folder only because of what it holds. Any other file is there because it was opened to be changed. */
