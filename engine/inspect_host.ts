@@ -1,13 +1,13 @@
 /** `HostConfig` of `docker inspect`: what a container was made with, of all that is about its host. */
 import { DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
-import type { Spec } from "../runtime/spec.ts";
+import type { IdMapping, Spec } from "../runtime/spec.ts";
 import { limitsHostConfig } from "./limits_inspect.ts";
 import type { MountPoint } from "./mounts.ts";
 import type { ContainerRecord } from "./record.ts";
 
 /** The fields as Docker's API has them; those that mean nothing here say so as Docker's do, with `null`, `""` or `[]`. */
 export function hostConfig(
-  { config, autoRemove, restart, log }: ContainerRecord,
+  { config, autoRemove, restart, log, idMaps }: ContainerRecord,
   spec: Spec,
   mounts: readonly MountPoint[],
 ): Record<string, unknown> {
@@ -35,6 +35,7 @@ export function hostConfig(
     Tmpfs: tmpfs(spec),
     UTSMode: config.uts ?? "",
     UsernsMode: config.userns ?? "",
+    ...idMaps ? { IDMappings: { UidMap: idMap(idMaps.uidMappings), GidMap: idMap(idMaps.gidMappings) } } : {},
     ShmSize: shmBytes(spec),
     Sysctls: linux.sysctl ?? {},
     Runtime: "mini",
@@ -50,6 +51,10 @@ export function hostConfig(
     Init: config.init,
   };
 }
+
+/** As podman writes them: the container's first id, the host's, how many. */
+const idMap = (mappings: readonly IdMapping[]) =>
+  mappings.map(({ containerID, hostID, size }) => `${containerID}:${hostID}:${size}`);
 
 const orNull = (list: readonly string[]) => list.length > 0 ? list : null;
 

@@ -1,9 +1,9 @@
 /** What a new container may do and whose namespaces it is in: what the flags say, settled for one container. */
-import { LOCK_EX, O_CREAT, O_RDWR } from "../ffi/constants.ts";
+import { LOCK_EX, O_DIRECTORY } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
-import type { IdMapping, Mount, NamespaceType, Spec } from "../runtime/spec.ts";
+import type { Mount, NamespaceType, Spec } from "../runtime/spec.ts";
 import { sysctlNamespace } from "../runtime/spec_check.ts";
 import { labelSpec } from "./labels.ts";
 import type { Containers } from "./containers.ts";
@@ -173,7 +173,7 @@ function settleUserns(
       return done(idMaps && { maps: idMaps, container: id });
     }
     case "auto": {
-      const lock = open(`${containers.root}/userns.lock`, O_CREAT | O_RDWR, 0o600);
+      const lock = open(containers.folder(""), O_DIRECTORY);
       try {
         syscall("flock", lock, LOCK_EX);
         // A record that cannot be read may have any ids: whoever asks for it is told, and it is not run.
@@ -210,10 +210,8 @@ export const SHM = "/dev/shm";
 export function applyRights(spec: Spec, rights: Rights, root: string): Spec {
   const linux = spec.linux ?? {};
   checkSysctls(linux.sysctl ?? {}, rights);
-  const { security, userns } = rights, { uid, gid } = spec.process.user;
-  if (userns && !(hasId(userns.maps.uidMappings, uid) && hasId(userns.maps.gidMappings, gid))) {
-    throw new MiniError(`user ${uid}:${gid} has no id in the container's user namespace: --userns with more of them`);
-  }
+  const { security, userns } = rights, { uid, gid, additionalGids = [] } = spec.process.user;
+  if (userns) checkIds(userns.maps, uid, [gid, ...additionalGids]);
   const modes: Partial<Record<NamespaceType, string>> = {
     network: rights.network,
     ipc: rights.ipc,
@@ -247,7 +245,19 @@ export function applyRights(spec: Spec, rights: Rights, root: string): Spec {
   }, security);
 }
 
-const hasId = (map: readonly IdMapping[], id: number) => hostId(map, id) !== undefined;
+/** @throws {MiniError} for whom the user namespace has no id: nobody there can be that. */
+function checkIds({ uidMappings, gidMappings }: IdMaps, uid: number, gids: readonly number[]): void {
+  const group = gids.find((gid) => hostId(gidMappings, gid) === undefined);
+  const who = hostId(uidMappings, uid) === undefined
+    ? `user ${uid}`
+    : group === undefined
+    ? undefined
+    : `group ${group}`;
+  if (who === undefined) return;
+  throw new MiniError(
+    `the container's user namespace has no id for ${who}: give it more of them with --userns, or choose others with --user`,
+  );
+}
 
 function adaptMount(mount: Mount, { security, ipc, network, userns }: Rights, root: string): Mount[] {
   const { destination, type, source, options = [] } = mount;
@@ -261,10 +271,8 @@ function adaptMount(mount: Mount, { security, ipc, network, userns }: Rights, ro
       if (ipc === "host") return with_({ type: "bind", source: SHM, options: ["rbind"] });
       return isContainerMode(ipc) ? with_({ type: "bind", source: ipc, options: ["bind"] }) : [mount];
     case "mqueue /dev/mqueue":
-      if (ipc === "host") {
-        return with_({ type: "bind", source: "/dev/mqueue", options: ["rbind", "nosuid", "nodev", "noexec"] });
-      }
-      return isContainerMode(ipc) && notOurs(ipc) ? [] : [mount];
+      // The queues that it shows are those of the IPC namespace that it is mounted in.
+      return notOurs(ipc) ? [] : [mount];
     case "sysfs /sys":
       if (notOurs(network === "none" ? "private" : network)) {
         return with_({ type: "bind", source: "/sys", options: ["rbind", "nosuid", "nodev", "noexec", "ro"] });
