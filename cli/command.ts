@@ -17,8 +17,8 @@ import type { FlagValues } from "./flag_values.ts";
  */
 export type FlagKind = "boolean" | "string" | "list" | "choice" | "integer" | "number" | "bytes" | "duration";
 
-/** What a shell can offer at a place of the command line. */
-export type Completion = "command" | "container" | "image" | "volume" | "network" | "file" | "directory";
+/** What a shell can offer at a place of the command line; a `thing` is a container, an image, a volume or a network. */
+export type Completion = "command" | "container" | "image" | "volume" | "network" | "thing" | "file" | "directory";
 
 /** A flag of a command. */
 export interface Flag {

@@ -72,7 +72,11 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
   }
   const { default: run } = await command.load();
   if (command.signals === undefined) (await import("../ffi/redirect_signal.ts")).endOnSigusr1();
-  return await run({ command, flags: parsed.flags, args: parsed.args, globals, raw: rest });
+  try {
+    return await run({ command, flags: parsed.flags, args: parsed.args, globals, raw: rest });
+  } catch (error) {
+    throw (await import("../engine/host_error.ts")).explainHost(error, globals, failure.status);
+  }
 }
 
 /**

@@ -60,3 +60,67 @@ Deno.test("every default is a value that the flag takes", () => {
 Deno.test("every command can be loaded", async () => {
   for (const { load } of commands) assertEquals(typeof (await load()).default, "function");
 });
+
+/** Commands that people type. */
+const visible = rows.filter(({ hidden }) => !hidden);
+
+Deno.test("every command has examples, and each of them is a command line that can be read", () => {
+  for (const { name, examples = [] } of visible) {
+    assert(examples.length > 0, `${name} has no examples`);
+    // Some begin with another program, and lead into mini; what follows a pipe is another program again.
+    for (const { command } of examples) assert(/(^|[ (])mini /.test(command), `${name}: ${command}`);
+  }
+});
+
+Deno.test("examples are of their own command, with flags that it has", () => {
+  for (const row of visible) {
+    const own = (row.examples ?? []).flatMap(({ command }) => {
+      return command.split(/[|;()]/).flatMap((part) =>
+        /^(?:sudo )?mini (.*)|xargs -r mini (.*)/.exec(part.trim())?.slice(1) ?? []
+      )
+        .filter((line) => line !== undefined);
+    });
+    const named = own.filter((line) => names(row).some((name) => line === name || line.startsWith(`${name} `)));
+    assert(named.length > 0, `the examples of ${row.name} are of other commands: ${own.join("; ")}`);
+    for (const line of own) {
+      const command = rows.find((other) => names(other).some((name) => line === name || line.startsWith(`${name} `)));
+      assert(command, `${row.name}: ${line}`);
+      const words = line.split(" ").slice(0, command.positionals.stopAtFirst ? 3 : undefined);
+      for (const [, flag] of words.join(" ").matchAll(/(?<=\s)--([a-z-]+)/g)) {
+        assert(withHelp(command.flags).some(({ name }) => name === flag), `${row.name}: --${flag} in ${line}`);
+      }
+    }
+  }
+});
+
+Deno.test("--format, --filter, --quiet and --force mean the same everywhere", () => {
+  for (const { name, flags } of visible) {
+    const flag = (wanted: string) => flags.find((flag) => flag.name === wanted);
+    const format = flag("format"), filter = flag("filter");
+    if (format && format.kind !== "choice") {
+      assert(format.description.startsWith("Print with a Go template"), name);
+      assert(format.values?.includes("json"), `${name} --format does not offer json`);
+    }
+    if (filter) {
+      assert(filter.kind === "list" && (filter.keys ?? []).length > 0, `${name} --filter has no keys`);
+      assertEquals([...filter.keys!].sort(), filter.keys, `${name} --filter: the keys are not in order`);
+    }
+    assert(["q", undefined].includes(flag("quiet")?.short), name);
+    assert(["f", undefined].includes(flag("force")?.short), name);
+  }
+});
+
+Deno.test("what is named on a command line can be completed", () => {
+  for (const { name, positionals } of visible) {
+    const needs = positionals.needs ?? "";
+    for (const kind of ["container", "image", "volume", "network"] as const) {
+      // A new name is nobody's yet.
+      if (!new RegExp(`\\b${kind}\\b`).test(needs)) continue;
+      const offered = positionals.complete ?? [];
+      assert(
+        offered.includes(kind) || offered.includes("thing"),
+        `${name} needs ${needs}, and completion offers no ${kind}`,
+      );
+    }
+  }
+});

@@ -96,6 +96,10 @@ export const rm: CommandRow = {
     { name: "force", short: "f", kind: "boolean", description: "Kill what runs, and pass over what does not exist" },
   ],
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [{ command: "mini rm web", comment: "One that does not run" }, {
+    command: "mini ps -aq | xargs -r mini rm -f",
+    comment: "Every container, whatever it does",
+  }],
 };
 
 /** `mini stop`. */
@@ -107,6 +111,10 @@ export const stop: CommandRow = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   flags: STOPPING,
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [{ command: "mini stop web", comment: "Ask it to end, and end it after ten seconds" }, {
+    command: "mini ps -q | xargs -r mini stop -t 0",
+    comment: "End all that run, at once",
+  }],
 };
 
 /** `mini export`. */
@@ -161,4 +169,8 @@ export const kill: CommandRow = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   flags: [{ name: "signal", short: "s", kind: "string", default: "KILL", description: "Signal to send" }],
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
+  examples: [{ command: "mini kill -s HUP web", comment: "Have a program read its settings again" }, {
+    command: "mini kill web",
+    comment: "End it without asking",
+  }],
 };

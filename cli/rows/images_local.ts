@@ -43,6 +43,10 @@ export const rmi: CommandRow = {
     { name: "force", short: "f", kind: "boolean", description: "Also with several names, or used by a container" },
   ],
   positionals: { min: 1, needs: "an image", complete: ["image"], repeat: true },
+  examples: [{ command: "mini rmi alpine", comment: "Its name, and with its last name the image" }, {
+    command: "mini images -q -f dangling=true | xargs -r mini rmi",
+    comment: "Those without a name",
+  }],
 };
 
 /** `mini tag`. */
@@ -71,6 +75,10 @@ export const history: CommandRow = {
     onlyIds,
   ],
   positionals: { min: 1, max: 1, needs: "an image", complete: ["image"] },
+  examples: [{ command: "mini history alpine", comment: "What each step has added" }, {
+    command: "mini history --no-trunc --format '{{.CreatedBy}}' alpine",
+    comment: "The steps as they were written",
+  }],
 };
 
 /** `mini image inspect`. */
@@ -98,6 +106,10 @@ export const imagePrune: CommandRow = {
     doNotAsk,
   ],
   positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini image prune", comment: "Images without a name, after a question" }, {
+    command: "mini image prune -af --filter until=240h",
+    comment: "All that no container uses and that are older than ten days",
+  }],
 };
 
 /** `mini save`. */

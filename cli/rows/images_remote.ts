@@ -107,4 +107,5 @@ export const logout: CommandRow = {
   usage: "[SERVER]",
   flags: [],
   positionals: { min: 0, max: 1 },
+  examples: [{ command: "mini logout registry.example", comment: "Forget the password" }],
 };

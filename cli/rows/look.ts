@@ -59,7 +59,7 @@ export const inspect: CommandRow = {
     { name: "size", short: "s", kind: "boolean", description: "Say also how large containers are" },
     { name: "type", kind: "choice", values: ["container", "image"], description: "Look only for this kind" },
   ],
-  positionals: { min: 1, needs: "a container or an image", complete: ["container"], repeat: true },
+  positionals: { min: 1, needs: "a container or an image", complete: ["thing"], repeat: true },
   examples: [
     { command: "mini inspect -f '{{.State.Pid}}' web", comment: "One fact" },
     { command: "mini inspect -f '{{json .Mounts}}' web", comment: "A part of it, as JSON" },

@@ -29,6 +29,7 @@ export const help: CommandRow = {
   usage: "[COMMAND]",
   flags: [],
   positionals: { min: 0, max: 2, complete: ["command"], repeat: true },
+  examples: [{ command: "mini help run", comment: "The same as mini run --help" }],
 };
 
 /** `mini completion` without its implementation. */

@@ -11,6 +11,7 @@ export const systemCheck: CommandRow = {
   usage: "",
   flags: [],
   positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini system check", comment: "After a crash; most of it is done by the next command anyway" }],
 };
 
 /** `mini system df`. */
@@ -23,6 +24,10 @@ export const systemDf: CommandRow = {
     listFormat,
   ],
   positionals: { min: 0, max: 0 },
+  examples: [{ command: "mini system df", comment: "What could be given back, too" }, {
+    command: "mini system df --format '{{.Type}}: {{.Size}}'",
+    comment: "What you want to know of each",
+  }],
 };
 
 /** `mini system prune`. */
@@ -42,6 +47,10 @@ export const systemPrune: CommandRow = {
     doNotAsk,
   ],
   positionals: { min: 0, max: 0 },
+  examples: [
+    { command: "mini system prune", comment: "What does not run and images without a name, after a question" },
+    { command: "mini system prune -af", comment: "All that nothing uses, without one" },
+  ],
 };
 
 const SERVICE_FLAGS: readonly Flag[] = [
