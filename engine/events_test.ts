@@ -104,9 +104,9 @@ Deno.test("whoever follows gets every event once, in order, while files are set 
 Deno.test("reading ends when the time has come", () =>
   inFolder(async (state) => {
     emit(state, { type: "image", action: "pull", id: "alpine" });
-    const range = { since: Date.now() - 1000, until: Date.now() + 60 };
+    const range = { since: Date.now() - 1000, until: Date.now() + 400 };
     const reading = Array.fromAsync(readEvents(state, range));
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    // No pause before this: however busy the machine is, it comes in time.
     emit(state, { type: "image", action: "tag", id: "alpine" });
     assertEquals((await reading).map((event) => event.Action), ["pull", "tag"]);
     assertEquals(await Array.fromAsync(readEvents(state, { ...range, since: range.until })), []);
