@@ -11,6 +11,7 @@ interface Benchmark {
 
 /** The other modules are what benchmarks share. */
 const BENCHMARKS: Record<string, () => Promise<Benchmark>> = {
+  daily: () => import("./daily.ts"),
   pull: () => import("./pull.ts"),
   startup: () => import("./startup.ts"),
   unpack: () => import("./unpack.ts"),

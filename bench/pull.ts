@@ -12,6 +12,7 @@ import { type Descriptor, Layout } from "../test/registry/image.ts";
 import { run, startRegistry } from "../test/registry/server.ts";
 import { median } from "./hyperfine.ts";
 import { firstLine } from "./machine.ts";
+import { startDocker, unmountBelow } from "./peers.ts";
 
 const MINI = Deno.env.get("MINI") ?? resolve(import.meta.dirname!, "../mini");
 const ROUNDS = 5;
@@ -36,7 +37,7 @@ const PULLERS: Record<string, (disk: string, image: string) => Promise<Puller | 
       servers: [],
       [Symbol.asyncDispose]: nothing,
     }),
-  docker: startDocker,
+  docker: dockerPuller,
   podman: (disk, image) => {
     if (!firstLine("podman", "--version")) return Promise.resolve(undefined);
     const places = ["--root", `${disk}/root`, "--runroot", `${disk}/run`, "--storage-driver", "overlay"];
@@ -48,36 +49,13 @@ const PULLERS: Record<string, (disk: string, image: string) => Promise<Puller | 
   },
 };
 
-/** A Docker daemon of our own, with everything it has on the disk; it ends with the round. */
-async function startDocker(disk: string, image: string): Promise<Puller | undefined> {
-  if (!firstLine("dockerd", "--version") || !firstLine("docker", "--version")) return undefined;
-  const socket = `unix://${disk}/docker.sock`;
-  await Deno.writeTextFile(`${disk}/daemon.json`, "{}");
-  const daemon = new Deno.Command("dockerd", {
-    args: [
-      ...["--config-file", `${disk}/daemon.json`, "--host", socket, "--pidfile", `${disk}/docker.pid`],
-      ...["--data-root", `${disk}/data`, "--exec-root", `${disk}/exec`, "--storage-driver", "overlay2"],
-      ...["--iptables=false", "--ip6tables=false", "--bridge=none"],
-    ],
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  const stop = async () => {
-    daemon.kill("SIGTERM");
-    await daemon.status;
-  };
-  for (let tries = 0; firstLine("docker", "-H", socket, "version", "-f", "{{.Server.Version}}") === ""; tries++) {
-    if (tries === 100) {
-      await stop();
-      throw new Error("dockerd did not start within twenty seconds");
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  const containerd = Number(await Deno.readTextFile(`${disk}/exec/containerd/containerd.pid`));
-  return {
-    command: ["docker", "-H", socket, "pull", "-q", image],
-    servers: [daemon.pid, containerd],
-    [Symbol.asyncDispose]: stop,
+/** Docker's puller: its daemon ends with the round. */
+async function dockerPuller(disk: string, image: string): Promise<Puller | undefined> {
+  const docker = await startDocker(disk);
+  return docker && {
+    command: ["docker", "-H", docker.socket, "pull", "-q", image],
+    servers: docker.servers,
+    [Symbol.asyncDispose]: () => docker[Symbol.asyncDispose](),
   };
 }
 
@@ -116,16 +94,8 @@ async function onEmptyDisk<T>(folder: string, work: (disk: string) => Promise<T>
   try {
     return await work(disk);
   } finally {
-    await unmount(disk);
+    await unmountBelow(disk);
     await Deno.remove(image);
-  }
-}
-
-/** A storage driver may have mounted its own folder once more; the disk goes with everything below it. */
-async function unmount(disk: string): Promise<void> {
-  const mounts = (await Deno.readTextFile("/proc/self/mounts")).split("\n").map((line) => line.split(" ")[1] ?? "");
-  for (const path of mounts.filter((path) => path === disk || path.startsWith(`${disk}/`)).reverse()) {
-    await run("umount", [path]);
   }
 }
 
