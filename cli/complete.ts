@@ -38,7 +38,7 @@ export async function complete(
   const current = words.at(-1) ?? "";
   const previous = words.slice(0, -1);
   const place = locate(previous, current, table);
-  const offered = typeof place === "string" ? await named(place, previous, providers, environment) : place;
+  const offered = typeof place === "string" ? await named(place, current, previous, providers, environment) : place;
   // After `--pull=` the candidates are those of the value, and the whole word is replaced.
   const prefix = isAssignment(current) ? current.slice(0, current.indexOf("=") + 1) : "";
   const candidates = offered.candidates
@@ -133,11 +133,14 @@ function verbs(noun: string, commands: readonly Command[]): Offer {
 
 async function named(
   kind: Completion,
+  current: string,
   previous: readonly string[],
   providers: Providers,
   environment: (name: string) => string | undefined,
 ): Promise<Offer> {
   if (kind === "file" || kind === "directory") return { candidates: [], paths: kind };
+  // Where a volume can stand a folder of the host can, too, and is told by how it begins.
+  if (kind === "volume" && /^[./]/.test(current)) return { candidates: [], paths: "file" };
   try {
     const { globals } = splitGlobals(previous, environment);
     const values = await providers[kind]?.(globals) ?? [];

@@ -34,6 +34,7 @@ const table = {
 const providers: Providers = {
   container: (globals) => Promise.resolve(globals.root === "/other" ? ["elsewhere"] : ["web", "db"]),
   image: () => Promise.resolve(["alpine", "starter"]),
+  volume: () => Promise.resolve(["data", "logs"]),
 };
 
 async function offered(...words: string[]): Promise<string[]> {
@@ -64,7 +65,8 @@ Deno.test("a flag offers its values, in both ways to write them", async () => {
   assertEquals(await offered("run", "--rm=t"), ["--rm=true"]);
   assertEquals(await offered("run", "--env-file", ""), [":file"]);
   assertEquals(await offered("run", "--env-file=x"), [":file"]);
-  assertEquals(await offered("run", "-itv", ""), [":file"]);
+  assertEquals(await offered("run", "-itv", ""), ["data", "logs"]);
+  for (const path of ["/", "./x", "../"]) assertEquals(await offered("run", "-itv", path), [":file"]);
   assertEquals(await offered("--root", ""), [":directory"]);
   assertEquals(await offered("run", "--name", ""), []);
   assertEquals(await offered("run", "--nonesuch=x"), []);

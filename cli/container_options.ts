@@ -6,16 +6,7 @@ import { describeDevices, readDevice, readDeviceRule } from "../engine/devices.t
 import { findImage, type PullPolicy } from "../engine/image.ts";
 import { readLimits } from "../engine/limits.ts";
 import { parseLogConfig } from "../engine/logs/options.ts";
-import {
-  readCapabilities,
-  readEntrypoint,
-  readEnv,
-  readEnvFile,
-  readPairs,
-  readTmpfs,
-  readUlimit,
-  readVolume,
-} from "../engine/options.ts";
+import { readCapabilities, readEntrypoint, readEnv, readEnvFile, readPairs, readUlimit } from "../engine/options.ts";
 import { checkHostname, checkName } from "../engine/names.ts";
 import { readRestart } from "../engine/restart.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
@@ -60,7 +51,27 @@ function existingFolder(folder: string): string {
   }
 }
 
-export function readOptions(flags: FlagValues, args: readonly string[]): CreateOptions {
+/** What is to be mounted; without any such flag nothing is loaded for it. */
+async function readMounts(flags: FlagValues): Promise<Pick<CreateOptions, "mounts" | "volumesFrom">> {
+  const lists = ["volume", "mount", "tmpfs", "volumes-from"].map((name) => flags.list(name));
+  if (lists.every((list) => list.length === 0)) return { mounts: [], volumesFrom: [] };
+  const [{ readTmpfs, readVolume }, { readMount }, { readVolumesFrom }] = await Promise.all([
+    import("../engine/volumes/volume_flag.ts"),
+    import("../engine/mount_flag.ts"),
+    import("../engine/volumes/decide.ts"),
+  ]);
+  return {
+    mounts: [
+      ...flags.list("volume").map(readVolume),
+      ...flags.list("mount").map(readMount),
+      ...flags.list("tmpfs").map(readTmpfs),
+    ],
+    volumesFrom: flags.list("volumes-from").map(readVolumesFrom),
+  };
+}
+
+/** @throws {MiniError} for the first word that cannot be. */
+export async function readOptions(flags: FlagValues, args: readonly string[]): Promise<CreateOptions> {
   const environment = userEnvironment();
   const own = (name: string) => environment[name];
   const name = flags.string("name");
@@ -83,7 +94,7 @@ export function readOptions(flags: FlagValues, args: readonly string[]): CreateO
     groups: flags.list("group-add"),
     hostname,
     entrypoint: readEntrypoint(flags.string("entrypoint")),
-    volumes: [...flags.list("volume").map(readVolume), ...flags.list("tmpfs").map(readTmpfs)],
+    ...await readMounts(flags),
     readonlyRootfs: flags.boolean("read-only"),
     init: flags.boolean("init"),
     network: readNetwork(flags.string("network") ?? "none"),

@@ -9,11 +9,11 @@ import { write } from "./output.ts";
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   if (Deno.uid() !== 0) throw new MiniError("making a container needs root: run it with sudo");
-  const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
+  const options = await readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
   try {
     const source = await findSource(flags, args, globals);
     const containers = new Containers(globals.root, globals.state);
-    const { record, lock } = make(containers, source, options);
+    const { record, lock } = await make(containers, source, options);
     if (record.autoRemove) containers.change(record.id, (record) => record.awaited = true);
     containers.settle(record.id, lock);
     write(`${record.id}\n`);

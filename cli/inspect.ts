@@ -1,4 +1,4 @@
-/** `mini inspect`, of containers and images, in the shape of `docker inspect`. */
+/** `mini inspect`, of containers, images and volumes, in the shape of `docker inspect`. */
 import { MiniError } from "../ffi/errors.ts";
 import { Containers, type Found, NoSuchContainer } from "../engine/containers.ts";
 import { inspection } from "../engine/inspect.ts";
@@ -11,22 +11,31 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   return await forEachInspected(args, flags.string("format"), (name) => describe(name, type, globals, withSize));
 }
 
-/** A container of that name, else an image, as in Docker. */
+/** A container of that name, else an image, else a volume, as in Docker. */
 async function describe(name: string, type: string | undefined, globals: Globals, withSize: boolean): Promise<unknown> {
   const containers = new Containers(globals.root, globals.state);
-  if (type !== "image") {
+  if (type === undefined || type === "container") {
     try {
       const found = await containers.get(name), facts = inspection(containers, found);
       return withSize ? { ...facts, ...await sizeOf(containers, found) } : facts;
     } catch (error) {
-      if (type === "container" || !(error instanceof NoSuchContainer)) throw error;
+      if (type !== undefined || !(error instanceof NoSuchContainer)) throw error;
+    }
+  }
+  if (type === undefined || type === "image") {
+    try {
+      return (await import("../engine/images.ts")).describeImage(globals.root, name);
+    } catch (error) {
+      if (type !== undefined || !(error instanceof MiniError)) throw error;
     }
   }
   try {
-    return (await import("../engine/images.ts")).describeImage(globals.root, name);
+    return (await import("../engine/volumes/inspect.ts")).describeVolume(globals.root, name);
   } catch (error) {
-    if (type === "image" || !(error instanceof MiniError)) throw error;
-    throw new MiniError(`there is no container and no image ${name}; 'mini ps -a' and 'mini images' list them`);
+    if (type !== undefined || !(error instanceof MiniError)) throw error;
+    throw new MiniError(
+      `there is no container, no image and no volume ${name}; 'mini ps -a', 'mini images' and 'mini volume ls' list them`,
+    );
   }
 }
 

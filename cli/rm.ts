@@ -8,7 +8,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   const containers = new Containers(globals.root, globals.state), force = flags.boolean("force");
   return await forEachNamed(args, async (name) => {
     try {
-      await removeContainer(containers, await containers.get(name), force);
+      await removeContainer(containers, await containers.get(name), force, flags.boolean("volumes"));
     } catch (error) {
       // As with rm -f of files: what is not there is as good as removed.
       if (!(force && error instanceof NoSuchContainer)) throw error;

@@ -11,7 +11,7 @@ import { write } from "./output.ts";
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   // Before anything else, which would fail in less clear ways.
   // Everything that can be wrong in the words themselves is said before anything is fetched or made.
-  const options = readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
+  const options = await readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
   const background = flags.boolean("detach");
   if (options.restart.name !== "no" && !background) {
     throw new MiniError("--restart is for containers in the background, where nobody would see them end: add -d");

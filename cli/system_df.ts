@@ -3,6 +3,7 @@
 import { containersUsage } from "../engine/container_usage.ts";
 import { Containers } from "../engine/containers.ts";
 import { imagesUsage } from "../engine/images.ts";
+import { volumesUsage } from "../engine/volumes/usage.ts";
 import type { Invocation } from "./command.ts";
 import { formatList, type Row } from "./format.ts";
 import { humanSize } from "./human.ts";
@@ -15,9 +16,11 @@ const HEADINGS = { Type: "TYPE", TotalCount: "TOTAL", Active: "ACTIVE", Size: "S
 export default async function systemDf({ flags, globals }: Invocation): Promise<number> {
   const { total, used, count, active } = imagesUsage(globals.root);
   const containers = await containersUsage(new Containers(globals.root, globals.state), noteDamage);
+  const volumes = volumesUsage(globals.root, noteDamage);
   const rows: Row[] = [
     row("Images", count, active, total, total - used),
     row("Containers", containers.count, containers.running, containers.total, containers.reclaimable),
+    row("Local Volumes", volumes.count, volumes.active, volumes.total, volumes.reclaimable),
   ];
   const columns = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
   write(formatList(rows, { format: flags.string("format"), columns, headings: HEADINGS }));

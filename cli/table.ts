@@ -24,12 +24,14 @@ import {
   systemStop,
   systemUninstall,
 } from "./rows/system.ts";
+import { volumeCreate, volumeInspect, volumeLs, volumePrune, volumeRm } from "./rows/volumes.ts";
 
 /** The headings of `mini --help`, in this order. */
 export const groups: readonly string[] = [
   "Run containers",
   "Look",
   "Images",
+  "Volumes",
   "About mini",
 ];
 
@@ -37,6 +39,7 @@ export const groups: readonly string[] = [
 export const nouns: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
+  volume: "Manage volumes",
   system: "Manage what mini keeps on this machine",
 };
 
@@ -79,6 +82,11 @@ export const commands: readonly Command[] = [
   { ...importRow, load: () => import("./import.ts") },
   { ...login, load: () => import("./login.ts") },
   { ...logout, load: () => import("./logout.ts") },
+  { ...volumeCreate, load: () => import("./volume_create.ts") },
+  { ...volumeLs, load: () => import("./volume_ls.ts") },
+  { ...volumeInspect, load: () => import("./volume_inspect.ts") },
+  { ...volumeRm, load: () => import("./volume_rm.ts") },
+  { ...volumePrune, load: () => import("./volume_prune.ts") },
   { ...systemCheck, load: () => import("./system_check.ts") },
   { ...systemDf, load: () => import("./system_df.ts") },
   { ...systemPrune, load: () => import("./system_prune.ts") },

@@ -19,7 +19,7 @@ export async function runInBackground(
 ): Promise<string> {
   try {
     await containers.sweep();
-    const made = create(containers, source, options);
+    const made = await create(containers, source, options);
     await startInBackground(containers, made, note);
     wakeMonitor(containers);
     return made.record.id;

@@ -6,6 +6,7 @@ import { type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts"
 import { cgroupPathBelow } from "./cgroups.ts";
 import type { Containers } from "./containers.ts";
 import { emitContainer, emitDie } from "./events.ts";
+import { forgetWithVolumes } from "./forget.ts";
 import { endProcess } from "./process.ts";
 import { limitsEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
@@ -36,6 +37,7 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
     throw error;
   }
   if (record) await keepTails(containers, record);
+  if (record?.mounts?.length) await (await import("./volumes/tmpfs.ts")).releaseTmpfs(containers, record);
   const end: ContainerEnd = {
     ...howItEnded(containers, id) ??
       { exitCode: 137, finishedAt: new Date().toISOString(), error: "mini was killed while it ran" },
@@ -53,10 +55,15 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
     return;
   }
   // It is there to be started by the next, unless the one that was to start it is the one that made it.
-  if (record && !record.autoRemove && !running?.fresh) return containers.dropState(id);
-  containers.forget(id, record?.name);
-  if (record) emitContainer(containers.state, record, "destroy");
-  if (!record) containers.dropNamesOf(id);
+  if (record && !record.autoRemove && !record.making && !running?.fresh) return containers.dropState(id);
+  if (record) {
+    // Volumes that stay are listed; nobody is here to be told.
+    await forgetWithVolumes(containers, record, () => {});
+    emitContainer(containers.state, record, "destroy");
+  } else {
+    containers.forget(id, undefined);
+    containers.dropNamesOf(id);
+  }
 }
 
 /** What nobody had read of its output when it ended goes into its log. */

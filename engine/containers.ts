@@ -563,8 +563,9 @@ export class Containers {
         throw error;
       }
       if (!record && !exists(this.folder(id))) continue; // removed just now
-      if (!record || (record.autoRemove && !(record.awaited && !record.startedAt))) {
-        this.forget(id, record?.name);
+      if (!record || record.making || (record.autoRemove && !(record.awaited && !record.startedAt))) {
+        if (record) await (await import("./forget.ts")).forgetWithVolumes(this, record, () => {});
+        else this.forget(id, undefined);
         cleared.push(id);
       } else if (record.startedAt && !record.end) {
         this.ended(record.id, {

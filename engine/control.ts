@@ -7,6 +7,7 @@ import { signalName, signalNumber } from "../runtime/signals.ts";
 import { clearUpOnce } from "./clear.ts";
 import { Busy, type Containers, type Found } from "./containers.ts";
 import { emitContainer } from "./events.ts";
+import { forgetWithVolumes } from "./forget.ts";
 import type { ContainerRecord } from "./record.ts";
 import { hasEnded, KILL_MILLISECONDS, openProcess } from "./process.ts";
 
@@ -112,9 +113,15 @@ async function takeFromOwner(
 /**
  * Removes a container.
  *
- * @param force one that runs is killed first. @throws {MiniError} for one that runs, without it.
+ * @param force one that runs is killed first. @param volumes those that were made for it and never given a name go, too.
+ * @throws {MiniError} for one that runs, without force.
  */
-export async function removeContainer(containers: Containers, found: Found, force: boolean): Promise<void> {
+export async function removeContainer(
+  containers: Containers,
+  found: Found,
+  force: boolean,
+  volumes = false,
+): Promise<void> {
   const { id, name } = found.record;
   if (found.running) {
     if (!force) {
@@ -127,7 +134,7 @@ export async function removeContainer(containers: Containers, found: Found, forc
   if (!lock) {
     const now = await containers.find(id);
     // It was being made before.
-    if (now?.running && !found.running) return await removeContainer(containers, now, force);
+    if (now?.running && !found.running) return await removeContainer(containers, now, force, volumes);
     throw new MiniError(
       `the command that runs container ${name} does not come to its end: it is stopped (Ctrl-Z), or nobody reads its output`,
     );
@@ -135,7 +142,11 @@ export async function removeContainer(containers: Containers, found: Found, forc
   try {
     await clearUpOnce(containers, id);
     const record = containers.record(id);
-    containers.forget(id, record?.name ?? name);
+    if (record && volumes) {
+      await forgetWithVolumes(containers, record, (sentence) => {
+        throw new MiniError(sentence);
+      });
+    } else containers.forget(id, record?.name ?? name);
     // Otherwise its owner has removed it, and told so.
     if (record) emitContainer(containers.state, record, "destroy");
   } finally {

@@ -21,6 +21,8 @@ import { applyRights, type Rights, rightsConfig, type RightsOptions, settleRight
 import { buildSpec } from "./spec.ts";
 import { writeCreating } from "./start.ts";
 import { checkPossible, readUserFiles, resolveUser } from "./users.ts";
+import type { VolumesFrom } from "./volumes/decide.ts";
+import type { ContainerMount, DecidedMount } from "./volumes/types.ts";
 import { openView } from "./view.ts";
 
 /** What a container is made of: an image's layers and settings, or a folder. */
@@ -43,6 +45,8 @@ export interface Source {
     readonly WorkingDir?: string;
     readonly Labels?: Readonly<Record<string, string>>;
     readonly StopSignal?: string;
+    /** The paths of VOLUME lines. */
+    readonly Volumes?: Readonly<Record<string, unknown>>;
   };
   /** Called once the record is written, which keeps the layers in the store from then on. */
   release?(): void;
@@ -61,7 +65,10 @@ export interface CreateOptions {
   readonly groups: readonly string[];
   readonly hostname?: string | undefined;
   readonly entrypoint?: readonly string[] | undefined;
-  readonly volumes: readonly Mount[];
+  /** `-v`, `--mount` and `--tmpfs`. */
+  readonly mounts: readonly ContainerMount[];
+  /** Containers whose volumes are mounted as well. */
+  readonly volumesFrom: readonly VolumesFrom[];
   readonly readonlyRootfs: boolean;
   readonly init: boolean;
   readonly network: NetworkMode;
@@ -90,6 +97,8 @@ export interface Made {
   readonly layers: readonly string[];
   /** A descriptor that keeps its lock as long as it is open; the caller's to close. */
   readonly lock: number;
+  /** The volumes that were made for it and not there before: of no use to anybody if it never runs. */
+  readonly newVolumes?: readonly string[];
 }
 
 /**
@@ -97,10 +106,16 @@ export interface Made {
  *
  * @throws {MiniError} with status 125 for what cannot be. Nothing is left behind then.
  */
-export function create(containers: Containers, source: Source, options: CreateOptions): Made {
-  const id = randomId();
+export async function create(
+  containers: Containers,
+  source: Source,
+  options: CreateOptions,
+  signal?: AbortSignal,
+): Promise<Made> {
+  const id = randomId(), mounts = await mountsOf(containers, source, options);
   const { name, lock } = containers.reserve(id, options.name);
   let rights: Rights | undefined;
+  let newVolumes: string[] = [];
   try {
     if (options.cidFile !== undefined) writeCidFile(options.cidFile, id);
     const folder = containers.folder(id);
@@ -111,7 +126,8 @@ export function create(containers: Containers, source: Source, options: CreateOp
     const view = () =>
       source.directory === undefined ? openView({ layers: source.layers, target }) : openRoot(source.directory);
     rights = settleRights(containers, options.rights, options.network, Boolean(options.hostname));
-    const { config, spec } = describe(containers, id, source, options, rights, view);
+    const volumes = await specMounts(containers, mounts);
+    const { config, spec } = describe(containers, id, source, options, rights, volumes, view);
     const record: ContainerRecord = {
       version: RECORD_VERSION,
       id,
@@ -125,14 +141,22 @@ export function create(containers: Containers, source: Source, options: CreateOp
       log: options.log,
       config,
       ...rights.userns ? { idMaps: rights.userns.maps } : {},
+      ...mounts.length > 0 ? { mounts } : {},
+      ...options.volumesFrom.length > 0 ? { volumesFrom: options.volumesFrom.map(({ given }) => given) } : {},
     };
+    const making = mounts.some(({ type }) => type === "volume");
     writeFile(`${folder}/config.json`, JSON.stringify(spec));
     // Before the record: a container that is found with one and without this was made completely.
     writeCreating(containers, id, spec, cgroupTree(), true);
-    containers.write(record);
+    containers.write(making ? { ...record, making } : record);
     source.release?.();
+    if (making) {
+      const { makeWanted } = await import("./volumes/wanted.ts");
+      newVolumes = await makeWanted(containers, { id, mounts }, view, signal);
+      containers.write(record);
+    }
     emitContainer(containers.state, record, "create");
-    return { record, spec, layers: source.layers, lock };
+    return { record, spec, layers: source.layers, lock, newVolumes };
   } catch (error) {
     containers.forget(id, name);
     close(lock);
@@ -140,6 +164,27 @@ export function create(containers: Containers, source: Source, options: CreateOp
   } finally {
     rights?.close();
   }
+}
+
+/** What is to be mounted; for a container without any of it nothing is loaded. */
+async function mountsOf(
+  containers: Containers,
+  source: Source,
+  { mounts, volumesFrom }: CreateOptions,
+): Promise<DecidedMount[]> {
+  const image = Object.keys(source.config.Volumes ?? {});
+  if (mounts.length + volumesFrom.length + image.length === 0) return [];
+  return await (await import("./volumes/wanted.ts")).wantedMounts(containers, mounts, volumesFrom, image);
+}
+
+async function specMounts(containers: Containers, mounts: readonly DecidedMount[]): Promise<Mount[]> {
+  if (mounts.length === 0) return [];
+  const [{ specMount }, { Volumes }] = await Promise.all([
+    import("./volumes/decide.ts"),
+    import("./volumes/store.ts"),
+  ]);
+  const volumes = new Volumes(containers.root);
+  return mounts.map((mount) => specMount(mount, (name) => volumes.data(name)));
 }
 
 function writeCidFile(path: string, id: string): void {
@@ -160,6 +205,7 @@ function describe(
   source: Source,
   options: CreateOptions,
   rights: Rights,
+  volumes: readonly Mount[],
   view: () => number,
 ): { config: ContainerConfig; spec: Spec } {
   const image = source.config;
@@ -226,7 +272,7 @@ function describe(
       capabilities: options.capabilities,
       imageArchitecture: source.architecture,
     }),
-    volumes: options.volumes,
+    volumes,
     rlimits: options.rlimits,
     sysctl: options.sysctl,
     shmBytes: options.shmBytes,

@@ -13,6 +13,7 @@ import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
+import { forgetWithVolumes } from "./forget.ts";
 import { startTicks } from "./process.ts";
 import { begun } from "./run.ts";
 import { ownerOf } from "./userns.ts";
@@ -90,7 +91,7 @@ export async function startInBackground(
   note: Note,
   restart?: (record: Made["record"]) => void,
 ): Promise<void> {
-  const { lock } = made, { id, config, autoRemove, name } = made.record;
+  const { lock } = made, { id, config, autoRemove } = made.record;
   const folder = containers.stateFolder(id);
   let around: Surroundings | undefined, streams: Streams | undefined, own: Cgroup | undefined;
   const release = async () => {
@@ -99,7 +100,7 @@ export async function startInBackground(
     await around?.release();
   };
   try {
-    around = surround(containers, made, note, false);
+    around = await surround(containers, made, note, false);
     const { spec } = around;
     streams = makeStreams(folder, config.tty, config.openStdin, ownerOf(spec));
     const tree = cgroupTree();
@@ -133,7 +134,7 @@ export async function startInBackground(
     emitDie(containers.state, made.record, { exitCode: error.exitStatus ?? 125 }, 0);
     // As in Docker, what could not be started is kept unless it was to be removed at its end anyway.
     if (autoRemove) {
-      containers.forget(id, name);
+      await forgetWithVolumes(containers, made.record, note, restart ? [] : made.newVolumes);
       emitContainer(containers.state, made.record, "destroy");
     } else {
       containers.ended(id, {

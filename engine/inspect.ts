@@ -5,7 +5,7 @@ import { type Containers, type Found, NoSuchContainer } from "./containers.ts";
 import { hostConfig } from "./inspect_host.ts";
 import { explainEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
-import { mountPoints, specOf } from "./mounts.ts";
+import { configVolumes, mountPoints, specOf } from "./mounts.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
@@ -14,7 +14,6 @@ export function inspection(containers: Containers, found: Found): Record<string,
   const { record } = found, folder = containers.folder(record.id), { config } = record;
   const spec = specOf(containers, record);
   if (!spec) throw new NoSuchContainer(record.name);
-  const mounts = mountPoints(containers, record, spec);
   const isFolder = isAbsolute(record.image);
   const etc = (name: string) => isFolder ? "" : `${folder}/${name}`;
   return {
@@ -35,9 +34,9 @@ export function inspection(containers: Containers, found: Found): Record<string,
     MountLabel: spec.linux?.mountLabel ?? "",
     ProcessLabel: spec.process.selinuxLabel ?? "",
     AppArmorProfile: spec.process.apparmorProfile ?? "",
-    HostConfig: hostConfig(record, spec, mounts),
+    HostConfig: hostConfig(record, spec),
     GraphDriver: { Name: "overlayfs", Data: isFolder ? null : layers(containers, found) },
-    Mounts: mounts,
+    Mounts: mountPoints(containers, record),
     Config: {
       Hostname: config.hostname,
       Domainname: "",
@@ -51,7 +50,7 @@ export function inspection(containers: Containers, found: Found): Record<string,
       Env: config.env,
       Cmd: config.cmd.length > 0 ? config.cmd : null,
       Image: record.image,
-      Volumes: null,
+      Volumes: configVolumes(record),
       WorkingDir: config.workingDir,
       Entrypoint: config.entrypoint.length > 0 ? config.entrypoint : null,
       OnBuild: null,

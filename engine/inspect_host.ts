@@ -2,29 +2,24 @@
 import { DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
 import type { IdMapping, Spec } from "../runtime/spec.ts";
 import { limitsHostConfig } from "./limits_inspect.ts";
-import type { MountPoint } from "./mounts.ts";
+import { hostMounts } from "./mounts.ts";
 import type { ContainerRecord } from "./record.ts";
 
 /** The fields as Docker's API has them; those that mean nothing here say so as Docker's do, with `null`, `""` or `[]`. */
 export function hostConfig(
-  { config, autoRemove, restart, log, idMaps }: ContainerRecord,
+  record: ContainerRecord,
   spec: Spec,
-  mounts: readonly MountPoint[],
 ): Record<string, unknown> {
-  const { linux = {}, process } = spec;
-  const binds = mounts.filter(({ Type }) => Type !== "tmpfs").map(({ Name, Source, Destination, Mode }) =>
-    `${Name ?? Source}:${Destination}${Mode && `:${Mode}`}`
-  );
+  const { config, autoRemove, restart, log, idMaps } = record, { linux = {}, process } = spec;
   const given = process.capabilities?.bounding ?? [];
   return {
-    Binds: binds.length > 0 ? binds : null,
+    ...hostMounts(record),
     ContainerIDFile: "",
     LogConfig: { Type: log.driver, Config: log.options },
     NetworkMode: config.network,
     RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetryCount },
     AutoRemove: autoRemove,
     VolumeDriver: "",
-    VolumesFrom: null,
     CapAdd: config.privileged ? null : orNull(given.filter((name) => !DEFAULT_CAPABILITIES.includes(name))),
     CapDrop: orNull(DEFAULT_CAPABILITIES.filter((name) => !given.includes(name))),
     IpcMode: config.ipc ?? "private",
@@ -32,7 +27,6 @@ export function hostConfig(
     Privileged: config.privileged ?? false,
     ReadonlyRootfs: config.readonlyRootfs,
     SecurityOpt: orNull(config.securityOptions ?? []),
-    Tmpfs: tmpfs(spec),
     UTSMode: config.uts ?? "",
     UsernsMode: config.userns ?? "",
     ...idMaps ? { IDMappings: { UidMap: idMap(idMaps.uidMappings), GidMap: idMap(idMaps.gidMappings) } } : {},
@@ -57,14 +51,6 @@ const idMap = (mappings: readonly IdMapping[]) =>
   mappings.map(({ containerID, hostID, size }) => `${containerID}:${hostID}:${size}`);
 
 const orNull = (list: readonly string[]) => list.length > 0 ? list : null;
-
-/** The options of each tmpfs that was asked for, by its place. */
-function tmpfs({ mounts = [] }: Spec): Record<string, string> {
-  const asked = mounts.filter(({ type, destination }) =>
-    type === "tmpfs" && !["/dev", "/dev/shm"].includes(destination)
-  );
-  return Object.fromEntries(asked.map(({ destination, options = [] }) => [destination, options.join(",")]));
-}
 
 /** The size of /dev/shm; 0 where it is not the container's own. */
 function shmBytes({ mounts = [] }: Spec): number {

@@ -1,9 +1,8 @@
 /** What people write behind flags, read strictly: each function throws one sentence that names the flag. */
-import { resolve } from "@std/path";
 import { MiniError } from "../ffi/errors.ts";
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
 import { rlimitNumber } from "../runtime/rlimits.ts";
-import type { Mount, Rlimit } from "../runtime/spec.ts";
+import type { Rlimit } from "../runtime/spec.ts";
 
 /**
  * `-e NAME=value`; `-e NAME` takes the value that mini itself has; where it has none the name stands alone,
@@ -53,81 +52,6 @@ export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
     else byName.set(entry.slice(0, equals), entry);
   }
   return [...byName.values()];
-}
-
-const VOLUME_OPTIONS = new Set([
-  "ro",
-  "rw",
-  "z",
-  "Z",
-  "nocopy",
-  "private",
-  "rprivate",
-  "slave",
-  "rslave",
-  "shared",
-  "rshared",
-  "nosuid",
-  "suid",
-  "nodev",
-  "dev",
-  "noexec",
-  "exec",
-  "bind",
-  "rbind",
-  "rro",
-]);
-
-/**
- * `-v /host:/container[:options]`.
- *
- * @throws {MiniError} for anything else; named volumes are refused by name as long as there are none.
- */
-export function readVolume(text: string): Mount {
-  const parts = text.split(":");
-  const [source = "", destination = "", options = ""] = parts;
-  if (parts.length > 3 || parts.length < 2 || source === "" || destination === "") {
-    throw new MiniError(`--volume ${JSON.stringify(text)} is not HOST:CONTAINER or HOST:CONTAINER:OPTIONS`);
-  }
-  if (!destination.startsWith("/")) {
-    throw new MiniError(`--volume ${JSON.stringify(text)}: ${destination} must be an absolute path in the container`);
-  }
-  if (!source.startsWith("/") && !source.startsWith(".")) {
-    throw new MiniError(
-      `--volume ${
-        JSON.stringify(text)
-      }: named volumes are not there yet; give a path of the host, such as /srv/${source} or ./${source}`,
-    );
-  }
-  const list = options === "" ? [] : options.split(",");
-  for (const option of list) {
-    if (!VOLUME_OPTIONS.has(option)) {
-      throw new MiniError(`--volume ${JSON.stringify(text)}: there is no option ${option}`);
-    }
-    if (option === "z" || option === "Z") {
-      throw new MiniError(`--volume ${JSON.stringify(text)}: SELinux labels (${option}) are not done by mini`);
-    }
-  }
-  // Where there are mounts below the source, they are read-only as well: `ro` means `rro` already.
-  const wanted = list.filter((o) => o !== "nocopy").map((o) => o === "rro" ? "ro" : o);
-  const bind = wanted.some((o) => o === "bind" || o === "rbind") ? [] : ["rbind"];
-  return { destination, type: "bind", source: resolve(source), options: [...bind, ...wanted] };
-}
-
-/** `--tmpfs /path[:size=64m,mode=1770,…]`. @throws {MiniError} */
-export function readTmpfs(text: string): Mount {
-  const colon = text.indexOf(":"), destination = colon < 0 ? text : text.slice(0, colon);
-  if (!destination.startsWith("/")) throw new MiniError(`--tmpfs ${JSON.stringify(text)}: the path must be absolute`);
-  const given = colon < 0 ? [] : text.slice(colon + 1).split(",").filter(Boolean);
-  for (const option of given) {
-    if (
-      !/^(size|mode|uid|gid|nr_inodes|nr_blocks|huge|mpol)=[\w%.:-]+$|^(ro|rw|nosuid|suid|nodev|dev|noexec|exec|noatime|relatime|strictatime|nodiratime|inode(32|64))$/
-        .test(option)
-    ) {
-      throw new MiniError(`--tmpfs ${JSON.stringify(text)}: there is no option ${option}`);
-    }
-  }
-  return { destination, type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "noexec", ...given] };
 }
 
 /**

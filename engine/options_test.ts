@@ -1,16 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
 import { CAPABILITIES, DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
-import {
-  mergeEnv,
-  readCapabilities,
-  readEntrypoint,
-  readEnv,
-  readPairs,
-  readTmpfs,
-  readUlimit,
-  readVolume,
-} from "./options.ts";
+import { mergeEnv, readCapabilities, readEntrypoint, readEnv, readPairs, readUlimit } from "./options.ts";
 
 const own = (name: string) => ({ HOME: "/root" })[name];
 const refuses = (read: () => unknown, ...says: string[]) => {
@@ -26,27 +17,6 @@ Deno.test("variables: a value, the caller's value, or a name that takes it away"
   ]);
   for (const text of ["", "=x", "A B=x", "A\tB"]) refuses(() => readEnv(text, own), "NAME=value");
   assertEquals(mergeEnv(["A=1", "B=1", "C=1"], ["A=2"], ["B", "D"]), ["A=2", "C=1"]);
-});
-
-Deno.test("volumes: a path of the host, a place, and options", () => {
-  assertEquals(readVolume("/a:/b"), { destination: "/b", type: "bind", source: "/a", options: ["rbind"] });
-  assertEquals(readVolume("/a:/b:ro,bind").options, ["ro", "bind"]);
-  assertEquals(readVolume("/a:/b:rro,nocopy").options, ["rbind", "ro"]);
-  assertEquals(readVolume("./a b#c%20:/b").source, `${Deno.cwd()}/a b#c%20`);
-  assertEquals(readVolume("/x/../a/.:/b").source, "/a");
-  for (const text of ["", ":", "/a", "/a:", ":/b", "/a:/b:ro:x"]) refuses(() => readVolume(text), "HOST:CONTAINER");
-  refuses(() => readVolume("/a:b"), "absolute");
-  refuses(() => readVolume("/a:/b:nosuch"), "nosuch");
-  refuses(() => readVolume("data:/b"), "named volumes");
-});
-
-Deno.test("tmpfs: a place and options that the kernel knows", () => {
-  assertEquals(readTmpfs("/t").options, ["nosuid", "nodev", "noexec"]);
-  assertEquals(readTmpfs("/t:size=1m,exec").options, ["nosuid", "nodev", "noexec", "size=1m", "exec"]);
-  for (const text of ["t", "", ":size=1m"]) refuses(() => readTmpfs(text), "absolute");
-  for (const option of ["nosuch", "size", "size=", "size=1,m", "source=/x", "mode=7 7"]) {
-    refuses(() => readTmpfs(`/t:${option}`), "no option");
-  }
 });
 
 Deno.test("capabilities: the defaults, less and more, and never more than mini has", () => {

@@ -5,6 +5,7 @@ import type { Limits } from "./limits.ts";
 import type { IpcMode, NamespaceMode, NetworkMode } from "./namespaces.ts";
 import type { IdMaps } from "./userns.ts";
 import type { LogConfig } from "./logs/options.ts";
+import type { DecidedMount } from "./volumes/types.ts";
 
 /** The form of this file; a command that meets a newer one says so and leaves it alone. */
 export const RECORD_VERSION = 1;
@@ -91,6 +92,12 @@ export interface ContainerRecord {
   config: ContainerConfig;
   /** The ids of its user namespace, which no other container that asks for `auto` gets. */
   idMaps?: IdMaps;
+  /** What is mounted into it beside what every container has. */
+  mounts?: DecidedMount[];
+  /** The containers of --volumes-from, as they were given. */
+  volumesFrom?: string[];
+  /** Its volumes are just being made. Where nobody is at it any more, it is removed. */
+  making?: boolean;
   end?: ContainerEnd;
 }
 

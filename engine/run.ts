@@ -8,6 +8,7 @@ import type { Containers } from "./containers.ts";
 import { create, type CreateOptions, type Made, type Source } from "./create.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { startInForeground } from "./foreground.ts";
+import { forgetWithVolumes } from "./forget.ts";
 import { explainHost } from "./host_error.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { foregroundLog } from "./log_place.ts";
@@ -31,7 +32,14 @@ export async function run(
   try {
     await containers.sweep();
     using signals = new Signals();
-    const made = create(containers, source, options);
+    let made: Made;
+    try {
+      made = await create(containers, source, options, signals.interruption);
+    } catch (error) {
+      const interruptedBy = await signals.interruptedBy();
+      if (interruptedBy !== undefined) return 128 + interruptedBy;
+      throw error;
+    }
     return await runMade(containers, made, signals, { interactive: options.interactive, fresh: true }, note);
   } catch (error) {
     throw explainHost(error, containers);
@@ -58,12 +66,12 @@ export async function runMade(
   { interactive, fresh }: ForegroundRun,
   note: Note,
 ): Promise<number> {
-  const { lock } = made, { id, name, autoRemove, config } = made.record;
-  let keep = !fresh;
+  const { lock } = made, { id, autoRemove, config } = made.record;
+  let keep = !fresh, ran = false;
   let around: Surroundings | undefined;
   using log = foregroundLog(containers, made.record);
   try {
-    around = surround(containers, made, note, fresh);
+    around = await surround(containers, made, note, fresh, signals.interruption);
     const { spec } = around, common = { ...around.options, signal: signals.interruption };
     const foreground = await startInForeground(
       {
@@ -86,6 +94,7 @@ export async function runMade(
       }
       if (!autoRemove) containers.change(id, (record) => begun(record, startedAt));
       emitContainer(containers.state, made.record, "start");
+      ran = true;
       const ended = await foreground.finish(signals);
       status = shellStatus(ended.status);
       failure = ended.lost;
@@ -95,6 +104,7 @@ export async function runMade(
         await foreground.discard();
         throw error;
       }
+      ran = false; // it has never been more than a plan
       const interruptedBy = await signals.interruptedBy();
       if (interruptedBy !== undefined) return 128 + interruptedBy;
       failure = error;
@@ -118,7 +128,7 @@ export async function runMade(
   } finally {
     await around?.release();
     if (!keep) {
-      containers.forget(id, containers.nameOf(id) ?? name);
+      await forgetWithVolumes(containers, made.record, note, ran ? [] : made.newVolumes);
       emitContainer(containers.state, made.record, "destroy");
     } else containers.dropState(id);
     close(lock);

@@ -88,11 +88,10 @@ function thermalPaths(): string[] {
 export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
   // A volume below another one has to come after it, in whatever order they were given.
   const depth = ({ destination }: Mount) => destination.split("/").filter(Boolean).length;
-  const volumes = options.volumes.toSorted((a, b) => depth(a) - depth(b));
+  const placed = [...options.etc, ...options.volumes].toSorted((a, b) => depth(a) - depth(b));
   const mounts = [
     ...defaultMounts(options.shmBytes || DEFAULT_SHM_BYTES, config.network === "host"),
-    ...options.etc,
-    ...volumes,
+    ...placed,
   ];
   const given = options.volumes.map((m) => m.destination.replace(/\/+$/, ""));
   const twice = given.find((destination, i) => given.indexOf(destination) !== i);

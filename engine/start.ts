@@ -16,6 +16,7 @@ import { joinOthers } from "./join.ts";
 import { optionalFiles } from "./limits.ts";
 import { startTicks } from "./process.ts";
 import { isMapped } from "./rights.ts";
+import type { Held } from "./volumes/provide.ts";
 import type { ContainerRecord, RunningState } from "./record.ts";
 import { openView } from "./view.ts";
 
@@ -29,7 +30,7 @@ export interface Surroundings {
   readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "openRoot" | "sources" | "atEnd">;
   /** Its specification, with whatever it shares with other containers. */
   readonly spec: Spec;
-  /** Writes down that it runs. */
+  /** Writes down that it runs, and closes what was only needed to start it. */
   running(pid: number, shim?: RunningState["shim"]): void;
   /** Takes it all apart again. */
   release(): Promise<void>;
@@ -88,7 +89,13 @@ export function writeCreating(
  *
  * @param fresh whether this very command has made the container. @throws {MiniError} Nothing is left behind then.
  */
-export function surround(containers: Containers, made: Made, note: Note, fresh: boolean): Surroundings {
+export async function surround(
+  containers: Containers,
+  made: Made,
+  note: Note,
+  fresh: boolean,
+  signal?: AbortSignal,
+): Promise<Surroundings> {
   const { record, spec, layers } = made, { id } = record;
   const folder = containers.folder(id);
   const tree = cgroupTree();
@@ -96,18 +103,20 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
   if (!tree) withoutCgroup(made, note);
   const limits = record.config.limits ?? {};
   const joined = joinOthers(containers, spec);
-  let cgroup: Cgroup | undefined;
+  let cgroup: Cgroup | undefined, held: Held | undefined;
   try {
+    held = await holdMounts(containers, record, signal);
     cgroup = tree && makeLimitedCgroup(tree, spec.linux!.cgroupsPath!, spec.linux!, optionalFiles(limits));
   } catch (error) {
     joined.close();
+    await held?.release();
     throw error;
   }
   return {
     cgroup,
-    spec: joined.spec,
+    spec: held?.applyTo(joined.spec) ?? joined.spec,
     options: {
-      sources: joined.sources,
+      sources: held ? new Map([...joined.sources, ...held.sources]) : joined.sources,
       // Where it is no PID 1, the kernel does not end what it leaves.
       ...cgroup && !isNew(spec, "pid") ? { atEnd: () => killCgroup(cgroup.path) } : {},
       root: rootOf(made, folder),
@@ -119,6 +128,7 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
           : openRoot(record.image),
     },
     running: (pid, shim) => {
+      held?.close();
       const ticks = startTicks(pid);
       containers.writeState({
         ...stateOf(containers, id, spec, tree),
@@ -130,15 +140,27 @@ export function surround(containers: Containers, made: Made, note: Note, fresh: 
     },
     letGo: () => {
       joined.close();
+      held?.close();
       if (cgroup) close(cgroup.fd);
     },
     release: async () => {
       joined.close();
+      await held?.release();
       if (!cgroup) return;
       close(cgroup.fd);
       await removeCgroup(cgroup.path);
     },
   };
+}
+
+/** What a container's mounts need; undefined, and nothing loaded, for one without any. */
+async function holdMounts(
+  containers: Containers,
+  record: ContainerRecord,
+  signal: AbortSignal | undefined,
+): Promise<Held | undefined> {
+  if (!record.mounts?.length) return undefined;
+  return await (await import("./volumes/provide.ts")).holdMounts(containers, record, signal);
 }
 
 /** @throws {MiniError} for a container that is to have less than all of the host. */

@@ -200,16 +200,13 @@ export function bindSources(
     if (!mount.source) throw new MiniError(`the bind mount on ${mount.destination} has no source`);
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
     const ids = idmaps.get(i), source = sources.get(i);
-    if (source !== undefined) {
-      return [
-        op("fcntl", [source, F_DUPFD_CLOEXEC, 0], `what is to be on ${mount.destination}`, { name: mountName(i) }),
-      ];
-    }
     return [
-      op("open_tree", [AT_FDCWD, mount.source, flags], `take hold of the host's ${mount.source}`, {
-        name: mountName(i),
-        on: mount.source,
-      }),
+      source === undefined
+        ? op("open_tree", [AT_FDCWD, mount.source, flags], `take hold of the host's ${mount.source}`, {
+          name: mountName(i),
+          on: mount.source,
+        })
+        : op("fcntl", [source, F_DUPFD_CLOEXEC, 0], `what is to be on ${mount.destination}`, { name: mountName(i) }),
       ...ids === undefined ? [] : [idmap(mountName(i), ids, mount.source, how === "recursive")],
     ];
   });

@@ -112,7 +112,7 @@ const PROC_FILES = ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "s
 export const isProcFile = (destination: string): boolean => PROC_FILES.includes(destination);
 
 /** Where links lead in the container's root is found out when it is made (plan_mounts.ts); this is about the words. */
-function checkMount({ destination, type }: Mount): void {
+export function checkMount({ destination, type }: Mount): void {
   const path = `/${components(destination, "a mount's destination").join("/")}`;
   if (path === "/") refuse(`nothing can be mounted on /, which is the container's root itself`);
   if (path === "/proc" ? type === "proc" : !path.startsWith("/proc/") || isProcFile(path)) return;

@@ -87,11 +87,27 @@ function describe(pid: number): string {
 }
 
 /** What stays in the root and the state when nothing runs any more. */
-const KEPT = ["containers", "names", "images", "monitor", "monitor.lock", "monitor.log", "events.log", "events.log.1"];
+const KEPT = [
+  "containers",
+  "names",
+  "images",
+  "volumes",
+  "monitor",
+  "monitor.lock",
+  "monitor.log",
+  "events.log",
+  "events.log.1",
+];
 
 /** Everything in the store and the state that a test has to remove before it ends; images may stay. */
 function leftFiles(root: string, state: string): string[] {
-  const folders = [`${root}/containers`, `${root}/names`, `${state}/containers`, `${root}/images/ingest`];
+  const folders = [
+    `${root}/containers`,
+    `${root}/names`,
+    `${root}/volumes`,
+    `${state}/containers`,
+    `${root}/images/ingest`,
+  ];
   const left = folders.flatMap((folder) => names(folder).map((name) => `${folder}/${name}`));
   for (const folder of [root, state]) {
     for (const name of names(folder)) {

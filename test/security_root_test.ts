@@ -225,7 +225,10 @@ miniTest(
   async ({ mini, root, state }) => {
     for (const args of [["nosuch"], ["/etc"], ["/etc/passwd"]]) await mini(["run", "--rm", "starter", ...args]);
     for (
-      const flags of [["-w", "/etc/passwd"], ["-v", "/nosuch-at-all:/x"], ["--sysctl", "net.nosuch=1"], [
+      const flags of [["-w", "/etc/passwd"], ["--mount", "type=bind,src=/nosuch-at-all,dst=/x"], [
+        "--sysctl",
+        "net.nosuch=1",
+      ], [
         "-u",
         "nosuch",
       ]]

@@ -94,6 +94,12 @@ export const rm: CommandRow = {
   usage: "[OPTIONS] CONTAINER [CONTAINER...]",
   flags: [
     { name: "force", short: "f", kind: "boolean", description: "Kill what runs, and pass over what does not exist" },
+    {
+      name: "volumes",
+      short: "v",
+      kind: "boolean",
+      description: "Remove also the volumes without a name that were made for it",
+    },
   ],
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },
   examples: [{ command: "mini rm web", comment: "One that does not run" }, {

@@ -52,14 +52,14 @@ export const inspect: CommandRow = {
   name: "inspect",
   aliases: ["container inspect"],
   group,
-  summary: "Show everything about containers and images",
+  summary: "Show everything about containers, images and volumes",
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
   flags: [
     oneFormat,
     { name: "size", short: "s", kind: "boolean", description: "Say also how large containers are" },
-    { name: "type", kind: "choice", values: ["container", "image"], description: "Look only for this kind" },
+    { name: "type", kind: "choice", values: ["container", "image", "volume"], description: "Look only for this kind" },
   ],
-  positionals: { min: 1, needs: "a container or an image", complete: ["thing"], repeat: true },
+  positionals: { min: 1, needs: "a container, an image or a volume", complete: ["thing"], repeat: true },
   examples: [
     { command: "mini inspect -f '{{.State.Pid}}' web", comment: "One fact" },
     { command: "mini inspect -f '{{json .Mounts}}' web", comment: "A part of it, as JSON" },

@@ -45,6 +45,7 @@ export const systemPrune: CommandRow = {
     },
     filterBy("label", "until"),
     doNotAsk,
+    { name: "volumes", kind: "boolean", description: "Also volumes without a name that no container uses" },
   ],
   positionals: { min: 0, max: 0 },
   examples: [
