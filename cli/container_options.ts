@@ -8,9 +8,9 @@ import { readLimits } from "../engine/limits.ts";
 import { parseLogConfig } from "../engine/logs/options.ts";
 import { readCapabilities, readEntrypoint, readEnv, readEnvFile, readPairs, readUlimit } from "../engine/options.ts";
 import { checkHostname, checkName } from "../engine/names.ts";
+import { readNetworks } from "../engine/network_options.ts";
 import { readRestart } from "../engine/restart.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
-import { readNetwork } from "../engine/namespaces.ts";
 import { readRights } from "../engine/rights.ts";
 import type { Globals } from "./command.ts";
 import type { FlagValues } from "./flag_values.ts";
@@ -97,7 +97,16 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
     ...await readMounts(flags),
     readonlyRootfs: flags.boolean("read-only"),
     init: flags.boolean("init"),
-    network: readNetwork(flags.string("network") ?? "none"),
+    network: await readNetworks({
+      networks: flags.list("network"),
+      aliases: flags.list("network-alias"),
+      ip: flags.string("ip"),
+      ip6: flags.string("ip6"),
+      mac: flags.string("mac-address"),
+      publish: flags.list("publish"),
+      publishAll: flags.boolean("publish-all"),
+      expose: flags.list("expose"),
+    }),
     stopSignal: flags.string("stop-signal"),
     labels: readPairs("label", flags.list("label"), false),
     capabilities: readCapabilities(

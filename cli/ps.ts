@@ -7,6 +7,8 @@ import { ago, humanDuration } from "./human.ts";
 import { noteDamage } from "./note.ts";
 import { shorten, write } from "./output.ts";
 import { psMatchers } from "./ps_filters.ts";
+import { networksOf } from "../engine/network_view.ts";
+import { describePorts } from "../network/ports.ts";
 import { formatCreatedAt } from "./times.ts";
 
 const HEADINGS = {
@@ -53,7 +55,7 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
   const details = needsSize || DETAILS.test(format)
     ? (await import("./ps_details.ts")).detailsOf(containers, whole, needsSize)
     : undefined;
-  const rows = shown.map((found) => ({ ...row(found, whole), ...details?.(found) }));
+  const rows = shown.map((found) => ({ ...row(containers, found, whole), ...details?.(found) }));
   const size = withSize ? "\t{{.Size}}" : "";
   write(formatList(rows, {
     format: format || undefined,
@@ -66,8 +68,9 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
 /** Whether it is among those that are listed without `--all`. */
 const isUp = ({ status }: Found) => status !== "created" && status !== "exited";
 
-function row(container: Found, whole: boolean): Row {
+function row(containers: Containers, container: Found, whole: boolean): Row {
   const { record, status } = container;
+  const networks = record.config.networks && networksOf(containers, record.id);
   const command = record.config.args.join(" "), { labels } = record.config;
   return {
     ID: whole ? record.id : record.id.slice(0, 12),
@@ -75,13 +78,13 @@ function row(container: Found, whole: boolean): Row {
     Command: `"${whole ? command : shorten(command, COMMAND_WIDTH)}"`,
     CreatedAt: formatCreatedAt(record.created),
     RunningFor: ago(new Date(record.created)),
-    Ports: "",
+    Ports: describePorts(networks?.ports ?? [], networks ? record.config.exposed : []),
     State: status,
     Status: describe(container),
     Names: record.name,
     Labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`).sort().join(","),
     Label: (key: unknown) => Object.hasOwn(labels, String(key)) ? labels[String(key)] : "",
-    Networks: record.config.network,
+    Networks: (record.config.networks?.map(({ name }) => name) ?? [record.config.network]).join(","),
   };
 }
 

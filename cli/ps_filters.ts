@@ -3,6 +3,7 @@
 import { MiniError } from "../ffi/errors.ts";
 import type { Containers, Found } from "../engine/containers.ts";
 import { mountPoints } from "../engine/mounts.ts";
+import { networksOf } from "../engine/network_view.ts";
 import type { Store } from "../images/store.ts";
 import { absent, type Filter, labelMatches, type Matcher, type Matchers, oneOf, type ValueReader } from "./filter.ts";
 
@@ -31,7 +32,15 @@ export function psMatchers(context: PsContext): Matchers<Found> {
     before: comparedWith(context, (created, other) => created < other),
     since: comparedWith(context, (created, other) => created > other),
     volume: hasMount(context.containers),
-    network: ({ record }, value) => record.config.network === value,
+    network: ({ record: { config } }, value) =>
+      config.network === value || (config.networks ?? []).some(({ name }) => name === value),
+    publish: byPort((found) => networksOf(context.containers, found.record.id)?.ports ?? []),
+    expose: byPort(({ record }) =>
+      (record.config.exposed ?? []).map((port) => ({
+        containerPort: Number(port.split("/")[0]),
+        protocol: port.split("/")[1]!,
+      }))
+    ),
     health: oneOf("health", ["starting", "healthy", "unhealthy", "none"], (found, value) => healthOf(found) === value),
     isolation: absent("isolation", "it is about containers on Windows"),
     "is-task": absent("is-task", "it is about Docker Swarm"),
@@ -40,6 +49,21 @@ export function psMatchers(context: PsContext): Matchers<Found> {
 
 /** What the health checks of a container say; `none` where there are none. */
 const healthOf = (_: Found): string => "none";
+
+/** `80`, `80-90`, `80/udp`: the port of the container, or for a published one that of the host. */
+function byPort(
+  portsOf: (found: Found) => readonly { containerPort: number; hostPort?: number; protocol: string }[],
+): ValueReader<Found> {
+  return {
+    read: (value) => {
+      const [, first, last = first, protocol = "tcp"] = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/([a-z]+))?$/.exec(value) ?? [];
+      if (first === undefined) throw new MiniError(`the filter is a port such as 80, 80-90 or 80/udp, not '${value}'`);
+      const isIn = (port: number | undefined) => port !== undefined && port >= Number(first) && port <= Number(last);
+      return (found) =>
+        portsOf(found).some((port) => port.protocol === protocol && (isIn(port.containerPort) || isIn(port.hostPort)));
+    },
+  };
+}
 
 /** Any part of the text, or a regular expression that is found in it. */
 function byPattern(texts: (found: Found) => readonly string[]): ValueReader<Found> {

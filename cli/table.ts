@@ -16,6 +16,16 @@ import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { oci } from "./rows/oci.ts";
 import { run } from "./rows/run.ts";
 import {
+  networkConnect,
+  networkCreate,
+  networkDisconnect,
+  networkInspect,
+  networkLs,
+  networkPrune,
+  networkRm,
+  port,
+} from "./rows/network.ts";
+import {
   systemCheck,
   systemDf,
   systemInstall,
@@ -32,6 +42,7 @@ export const groups: readonly string[] = [
   "Look",
   "Images",
   "Volumes",
+  "Networks",
   "About mini",
 ];
 
@@ -40,6 +51,7 @@ export const nouns: Readonly<Record<string, string>> = {
   container: "Manage containers",
   image: "Manage images",
   volume: "Manage volumes",
+  network: "Manage networks",
   system: "Manage what mini keeps on this machine",
 };
 
@@ -87,6 +99,14 @@ export const commands: readonly Command[] = [
   { ...volumeInspect, load: () => import("./volume_inspect.ts") },
   { ...volumeRm, load: () => import("./volume_rm.ts") },
   { ...volumePrune, load: () => import("./volume_prune.ts") },
+  { ...port, load: () => import("./port.ts") },
+  { ...networkLs, load: () => import("./network_ls.ts") },
+  { ...networkCreate, load: () => import("./network_create.ts") },
+  { ...networkInspect, load: () => import("./network_inspect.ts") },
+  { ...networkRm, load: () => import("./network_rm.ts") },
+  { ...networkPrune, load: () => import("./network_prune.ts") },
+  { ...networkConnect, load: () => import("./network_connect.ts") },
+  { ...networkDisconnect, load: () => import("./network_disconnect.ts") },
   { ...systemCheck, load: () => import("./system_check.ts") },
   { ...systemDf, load: () => import("./system_df.ts") },
   { ...systemPrune, load: () => import("./system_prune.ts") },

@@ -7,6 +7,7 @@ import { cgroupPathBelow } from "./cgroups.ts";
 import type { Containers } from "./containers.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { forgetWithVolumes } from "./forget.ts";
+import { networkFile } from "./network_view.ts";
 import { endProcess } from "./process.ts";
 import { limitsEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
@@ -28,6 +29,7 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
   const cgroup = tree && cgroupOf(tree, id, running?.cgroup);
   const short = limitsEnd(cgroup);
   if (cgroup !== undefined) await removeCgroup(cgroup);
+  if (hasNetworks(containers, id)) (await import("./network_end.ts")).releaseNetworks(containers, id);
   let record: ContainerRecord | undefined;
   try {
     record = containers.record(id);
@@ -63,6 +65,15 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
   } else {
     containers.forget(id, undefined);
     containers.dropNamesOf(id);
+  }
+}
+
+function hasNetworks(containers: Containers, id: string): boolean {
+  try {
+    return Deno.lstatSync(networkFile(containers, id)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

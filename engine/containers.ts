@@ -37,7 +37,7 @@ export interface Found {
 }
 
 /** Reads JSON of ours; undefined if there is no such file, null if what is in it is no object. */
-function readJson<T>(path: string): T | undefined | null {
+export function readJson<T>(path: string): T | undefined | null {
   let text: string;
   try {
     text = Deno.readTextFileSync(path);

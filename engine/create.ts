@@ -15,7 +15,7 @@ import { limitResources, type Limits } from "./limits.ts";
 import type { LogConfig } from "./logs/options.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
-import type { NetworkMode } from "./namespaces.ts";
+import { networkConfig, type NetworkOptions } from "./network_options.ts";
 import { type ContainerConfig, type ContainerRecord, RECORD_VERSION, type RestartPolicy } from "./record.ts";
 import { applyRights, type Rights, rightsConfig, type RightsOptions, settleRights } from "./rights.ts";
 import { buildSpec } from "./spec.ts";
@@ -47,6 +47,7 @@ export interface Source {
     readonly StopSignal?: string;
     /** The paths of VOLUME lines. */
     readonly Volumes?: Readonly<Record<string, unknown>>;
+    readonly ExposedPorts?: Readonly<Record<string, unknown>>;
   };
   /** Called once the record is written, which keeps the layers in the store from then on. */
   release?(): void;
@@ -71,7 +72,7 @@ export interface CreateOptions {
   readonly volumesFrom: readonly VolumesFrom[];
   readonly readonlyRootfs: boolean;
   readonly init: boolean;
-  readonly network: NetworkMode;
+  readonly network: NetworkOptions;
   readonly rights: RightsOptions;
   readonly stopSignal?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
@@ -125,7 +126,7 @@ export async function create(
     const target = `${folder}/merged`;
     const view = () =>
       source.directory === undefined ? openView({ layers: source.layers, target }) : openRoot(source.directory);
-    rights = settleRights(containers, options.rights, options.network, Boolean(options.hostname));
+    rights = settleRights(containers, options.rights, options.network.mode, Boolean(options.hostname));
     const volumes = await specMounts(containers, mounts);
     const { config, spec } = describe(containers, id, source, options, rights, volumes, view);
     const record: ContainerRecord = {
@@ -258,6 +259,7 @@ function describe(
     openStdin: options.interactive,
     stopSignal,
     network: rights.network,
+    ...networkConfig(options.network, Object.keys(image.ExposedPorts ?? {})),
     ...rightsConfig(rights, options.rights),
     init: options.init,
     readonlyRootfs: options.readonlyRootfs,

@@ -1,4 +1,5 @@
 /** The three files in /etc that are a container's own: who it is, and where names are looked up. */
+import type { Endpoint } from "../network/endpoints.ts";
 import type { Mount, Spec } from "../runtime/spec.ts";
 import type { NetworkMode } from "./namespaces.ts";
 
@@ -30,6 +31,18 @@ export function etcMounts(folder: string, hostname: string, network: NetworkMode
     Deno.writeTextFileSync(`${folder}/${name}`, content, { mode: 0o644 });
     return { destination: `/etc/${name}`, type: "bind", source: `${folder}/${name}`, options: ["bind"] };
   });
+}
+
+/** Writes down in a container's own file what addresses it has itself. */
+export function setHosts(folder: string, hostname: string, endpoints: readonly Endpoint[]): void {
+  const lines = endpoints.flatMap(({ ipv4, ipv6 }) =>
+    [ipv4, ipv6].flatMap((address) => address ? [`${address.ip}\t${hostname}\n`] : [])
+  );
+  try {
+    Deno.writeTextFileSync(`${folder}/hosts`, HOSTS + lines.join(""), { create: false });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // a folder of the user's is used as it is
+  }
 }
 
 /** The same files of another container, with which this one shares its network and so its names. */

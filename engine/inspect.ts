@@ -6,6 +6,8 @@ import { hostConfig } from "./inspect_host.ts";
 import { explainEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
 import { configVolumes, mountPoints, specOf } from "./mounts.ts";
+import { networkSettings } from "./network_inspect.ts";
+import { networksOf } from "./network_view.ts";
 
 const NEVER = "0001-01-01T00:00:00Z";
 
@@ -37,7 +39,9 @@ export function inspection(containers: Containers, found: Found): Record<string,
     HostConfig: hostConfig(record, spec),
     GraphDriver: { Name: "overlayfs", Data: isFolder ? null : layers(containers, found) },
     Mounts: mountPoints(containers, record),
+    NetworkSettings: networkSettings(record, networksOf(containers, record.id), found.running?.pid ?? 0),
     Config: {
+      ...config.exposed ? { ExposedPorts: Object.fromEntries(config.exposed.map((port) => [port, {}])) } : {},
       Hostname: config.hostname,
       Domainname: "",
       User: config.user,

@@ -3,6 +3,7 @@ import { DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
 import type { IdMapping, Spec } from "../runtime/spec.ts";
 import { limitsHostConfig } from "./limits_inspect.ts";
 import { hostMounts } from "./mounts.ts";
+import { portBindings } from "./network_inspect.ts";
 import type { ContainerRecord } from "./record.ts";
 
 /** The fields as Docker's API has them; those that mean nothing here say so as Docker's do, with `null`, `""` or `[]`. */
@@ -17,6 +18,8 @@ export function hostConfig(
     ContainerIDFile: "",
     LogConfig: { Type: log.driver, Config: log.options },
     NetworkMode: config.network,
+    PortBindings: portBindings(config.publish),
+    PublishAllPorts: config.publishAll ?? false,
     RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetryCount },
     AutoRemove: autoRemove,
     VolumeDriver: "",

@@ -6,8 +6,12 @@ export type NamespaceMode = "private" | "host" | `container:${string}`;
 /** For IPC, own ones are of three kinds: others may join, or not; or there is not even a /dev/shm. */
 export type IpcMode = NamespaceMode | "shareable" | "none";
 
-/** For the network: no interfaces but lo, or whose. */
-export type NetworkMode = "none" | "host" | `container:${string}`;
+/** For the network: no interfaces but lo (`none`), whose, or the name of the first of the container's own networks. */
+export type NetworkMode = string;
+
+/** Whether a container has networks of its own. */
+export const isOwnNetwork = (mode: NetworkMode): boolean =>
+  mode !== "none" && mode !== "host" && !isContainerMode(mode);
 
 /** What the flags ask for. */
 export interface NamespaceModes {
@@ -32,12 +36,6 @@ function read<T extends string>(flag: string, text: string | undefined, others: 
   throw new MiniError(
     `--${flag} ${JSON.stringify(text)}: it is ${["private", "host", ...others].join(", ")} or container:NAME`,
   );
-}
-
-/** Reads `--network`. @throws {MiniError} */
-export function readNetwork(text: string): NetworkMode {
-  if (text === "none" || text === "host" || isContainerMode(text) && text !== CONTAINER) return text;
-  throw new MiniError(`--network ${JSON.stringify(text)}: it is none, host or container:NAME`);
 }
 
 /** Reads the flags. @throws {MiniError} */

@@ -4,8 +4,10 @@ import type { DeviceRequest } from "./devices.ts";
 import type { Limits } from "./limits.ts";
 import type { IpcMode, NamespaceMode, NetworkMode } from "./namespaces.ts";
 import type { IdMaps } from "./userns.ts";
+import type { PortWish } from "../network/ports.ts";
 import type { LogConfig } from "./logs/options.ts";
 import type { DecidedMount } from "./volumes/types.ts";
+import type { NetworkAttachment } from "./network_options.ts";
 
 /** The form of this file; a command that meets a newer one says so and leaves it alone. */
 export const RECORD_VERSION = 1;
@@ -26,6 +28,14 @@ export interface ContainerConfig {
   openStdin: boolean;
   stopSignal: string;
   network: NetworkMode;
+  /** The networks that it is in when it runs. */
+  networks?: readonly NetworkAttachment[];
+  /** Its ports that are to be published. */
+  publish?: readonly PortWish[];
+  /** All ports that are exposed are to be published. */
+  publishAll?: boolean;
+  /** `80/tcp`: ports that the image or the user says something listens at. */
+  exposed?: readonly string[];
   /** Whose namespaces it is in, where they are not its own; other containers by their ids. */
   ipc?: IpcMode;
   pid?: NamespaceMode;

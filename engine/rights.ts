@@ -11,6 +11,7 @@ import {
   containerOf,
   type IpcMode,
   isContainerMode,
+  isOwnNetwork,
   type NamespaceMode,
   type NamespaceModes,
   type NetworkMode,
@@ -274,7 +275,7 @@ function adaptMount(mount: Mount, { security, ipc, network, userns }: Rights, ro
       // The queues that it shows are those of the IPC namespace that it is mounted in.
       return notOurs(ipc) ? [] : [mount];
     case "sysfs /sys":
-      if (notOurs(network === "none" ? "private" : network)) {
+      if (notOurs(network === "none" || isOwnNetwork(network) ? "private" : network)) {
         return with_({ type: "bind", source: "/sys", options: ["rbind", "nosuid", "nodev", "noexec", "ro"] });
       }
       return security.privileged ? with_({ options: options.filter((o) => o !== "ro") }) : [mount];

@@ -123,7 +123,8 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
       cgroupsPath: options.cgroupsPath,
       resources: options.resources,
       ...options.devices.length > 0 ? { devices: options.devices } : {},
-      sysctl: options.sysctl,
+      // In networks of its own, a program needs no right of root's to listen at port 80.
+      sysctl: { ...config.networks?.length ? { "net.ipv4.ip_unprivileged_port_start": "0" } : {}, ...options.sysctl },
       maskedPaths: [...MASKED, ...thermalPaths()],
       readonlyPaths: READONLY,
       ...options.seccomp ? { seccomp: options.seccomp } : {},

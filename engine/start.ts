@@ -14,6 +14,7 @@ import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
 import { joinOthers } from "./join.ts";
 import { optionalFiles } from "./limits.ts";
+import type { PreparedNetworks } from "./network.ts";
 import { startTicks } from "./process.ts";
 import { isMapped } from "./rights.ts";
 import type { Held } from "./volumes/provide.ts";
@@ -27,7 +28,7 @@ export type Note = (sentence: string) => void;
 export interface Surroundings {
   readonly cgroup: Cgroup | undefined;
   /** What every way of starting it wants. */
-  readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "openRoot" | "sources" | "atEnd">;
+  readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "network" | "openRoot" | "sources" | "atEnd">;
   /** Its specification, with whatever it shares with other containers. */
   readonly spec: Spec;
   /** Writes down that it runs, and closes what was only needed to start it. */
@@ -103,13 +104,30 @@ export async function surround(
   if (!tree) withoutCgroup(made, note);
   const limits = record.config.limits ?? {};
   const joined = joinOthers(containers, spec);
-  let cgroup: Cgroup | undefined, held: Held | undefined;
+  let cgroup: Cgroup | undefined, held: Held | undefined, networks: PreparedNetworks | undefined;
+  const letGo = () => {
+    joined.close();
+    held?.close();
+    networks?.close();
+    if (cgroup) close(cgroup.fd);
+  };
+  const release = async () => {
+    joined.close();
+    await held?.release();
+    if (cgroup) {
+      close(cgroup.fd);
+      await removeCgroup(cgroup.path);
+    }
+    networks?.release();
+  };
   try {
     held = await holdMounts(containers, record, signal);
     cgroup = tree && makeLimitedCgroup(tree, spec.linux!.cgroupsPath!, spec.linux!, optionalFiles(limits));
+    if (record.config.networks?.length) {
+      networks = (await import("./network.ts")).prepareNetworks(containers, record, note);
+    }
   } catch (error) {
-    joined.close();
-    await held?.release();
+    await release();
     throw error;
   }
   return {
@@ -117,6 +135,7 @@ export async function surround(
     spec: held?.applyTo(joined.spec) ?? joined.spec,
     options: {
       sources: held ? new Map([...joined.sources, ...held.sources]) : joined.sources,
+      network: networks?.configure,
       // Where it is no PID 1, the kernel does not end what it leaves.
       ...cgroup && !isNew(spec, "pid") ? { atEnd: () => killCgroup(cgroup.path) } : {},
       root: rootOf(made, folder),
@@ -138,18 +157,8 @@ export async function surround(
         ...shim ? { shim } : {},
       });
     },
-    letGo: () => {
-      joined.close();
-      held?.close();
-      if (cgroup) close(cgroup.fd);
-    },
-    release: async () => {
-      joined.close();
-      await held?.release();
-      if (!cgroup) return;
-      close(cgroup.fd);
-      await removeCgroup(cgroup.path);
-    },
+    letGo,
+    release,
   };
 }
 

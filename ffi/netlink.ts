@@ -111,6 +111,7 @@ export class Netlink implements Disposable {
 
   /** The same, but gives the failure of each, undefined where there was none. */
   attempt(messages: readonly Message[]): (NetlinkError | undefined)[] {
+    if (messages.length === 0) return [];
     const first = this.#sequence + 1;
     this.#send(concat(...messages.map((message) => encode(message, ++this.#sequence, NLM_F_ACK))));
     const outcomes = new Map<number, NetlinkError | undefined>();

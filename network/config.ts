@@ -6,10 +6,12 @@
  * ```
  *
  * - `publishAddress`: where `-p 8080:80` without an address can be reached; one address, or one for each version of IP. Without
- *   it only programs of this host reach it: `127.0.0.1` and `::1`.
+ *   it only programs of this host reach it: `127.0.0.1`.
+ * - `default`: the network of containers that are made without `--network`: `bridge` unless it says another, or `none` or `host`.
  * - `pools`: where subnets of networks are taken from that are made without `--subnet`; `size` is their prefix.
  */
 import { MiniError } from "../ffi/errors.ts";
+import { isLoopback6, NOT_AT_LOOPBACK6 } from "./ports.ts";
 import { type Ip, overlap, parseIp, parseSubnet, type Subnet } from "./address.ts";
 
 /** Subnets of one size out of a larger one. */
@@ -22,13 +24,15 @@ export interface Pool {
 export interface NetworkConfig {
   readonly publishAddresses: readonly Ip[];
   readonly pools: readonly Pool[];
+  readonly defaultNetwork: string;
 }
 
 const subnet = (text: string) => parseSubnet(text, "pool");
 
 /** Private addresses that hosts rarely use: 240 networks of 4,093 containers (a bridge has 1,024 ports at most), then 256 of 253. */
 export const DEFAULT_CONFIG: NetworkConfig = {
-  publishAddresses: [parseIp("127.0.0.1")!, parseIp("::1")!],
+  defaultNetwork: "bridge",
+  publishAddresses: [parseIp("127.0.0.1")!],
   pools: [
     // 172.16.0.0/16 is what cloud providers and routers begin with.
     ...Array.from({ length: 15 }, (_, i) => ({ base: subnet(`172.${17 + i}.0.0/16`), size: 20 })),
@@ -69,11 +73,16 @@ export function parseNetworkConfig(text: string, path: string): NetworkConfig {
   if (section === undefined) return DEFAULT_CONFIG;
   if (!isObject(section)) throw refuse(`"network" must be an object`);
   for (const key of Object.keys(section)) {
-    if (key !== "publishAddress" && key !== "pools") {
-      throw refuse(`"network" has ${JSON.stringify(key)}; only "publishAddress" and "pools" are known`);
+    if (key !== "default" && key !== "publishAddress" && key !== "pools") {
+      throw refuse(`"network" has ${JSON.stringify(key)}; only "default", "publishAddress" and "pools" are known`);
     }
   }
+  const { default: name = DEFAULT_CONFIG.defaultNetwork } = section;
+  if (typeof name !== "string" || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
+    throw refuse(`"network" → "default" must be the name of a network, or "none" or "host"`);
+  }
   return {
+    defaultNetwork: name,
     publishAddresses: section.publishAddress === undefined
       ? DEFAULT_CONFIG.publishAddresses
       : readAddresses(section.publishAddress, refuse),
@@ -88,6 +97,7 @@ function readAddresses(value: unknown, refuse: (why: string) => MiniError): Ip[]
   if (list.length === 0 || versions.includes(undefined) || new Set(versions).size < list.length) {
     throw refuse(`"network" → "publishAddress" must be an address such as "0.0.0.0", or one of each version of IP`);
   }
+  if (ips.some((ip) => isLoopback6(ip!))) throw refuse(`"network" → "publishAddress": ${NOT_AT_LOOPBACK6}`);
   return ips as Ip[];
 }
 

@@ -39,6 +39,8 @@ export interface ContainerNetworks {
   readonly version: 1;
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly Redirection[];
+  /** Ids of the networks in which it is just being given addresses that are not listed yet. */
+  readonly incomplete?: readonly string[];
 }
 
 /** What a container asks of a network. */

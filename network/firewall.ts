@@ -47,6 +47,9 @@ function entriesOf(network: Network): Entry[] {
   ]);
 }
 
+/** A container that was taken out of its networks keeps its ports, which lead nowhere then. */
+const leadsSomewhere = (port: Redirection) => parseIp(port.containerIp) !== undefined;
+
 function entryOf(port: Redirection): Entry {
   const host = parseIp(port.hostIp)!, service = [u8(PROTOCOL_NUMBERS[port.protocol]), be16(port.hostPort)];
   const family = host.version === 4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
@@ -151,17 +154,18 @@ export class Firewall implements Disposable {
 
   /** Publishes ports, all or none. @throws {TablesMissing} */
   publish(ports: readonly Redirection[]): void {
-    if (ports.length > 0) this.#add(ports.map(entryOf));
+    const reachable = ports.filter(leadsSomewhere);
+    if (reachable.length > 0) this.#add(reachable.map(entryOf));
   }
 
   /** Publishes them no longer. */
   withdraw(ports: readonly Redirection[]): void {
-    this.#delete(ports.map(entryOf));
+    this.#delete(ports.filter(leadsSomewhere).map(entryOf));
   }
 
   /** Every published port in our tables that leads to one of these addresses and is none of `ports` is withdrawn; how many were. */
   withdrawOthers(isOurs: (containerIp: Uint8Array) => boolean, ports: readonly Redirection[]): number {
-    const wanted = new Set(ports.map((port) => signature(entryOf(port))));
+    const wanted = new Set(ports.filter(leadsSomewhere).map((port) => signature(entryOf(port))));
     const stale: Entry[] = [];
     for (const family of [NFPROTO_IPV4, NFPROTO_IPV6] as const) {
       for (const set of [SETS.ports, SETS.portsAt]) {

@@ -4,6 +4,7 @@
  *
  *     guard        nothing from outside may claim to be for 127.0.0.0/8 (mini0 has route_localnet)
  *     publish      a destination that is in a map becomes the container's address and port; the source stays as it is
+ *                  (not for ::1, whose answers the kernel takes from the loopback interface alone)
  *     postrouting  containers leave the host with the host's address; and what comes back to its own network, or begins at
  *                  127.0.0.1, must come back the way it went
  *     forward      a network's own traffic passes; an internal one has no other; nothing new gets into a network from outside
@@ -89,17 +90,15 @@ const to = (set: string, inverted = false) => [meta("oifname"), lookup(set, inve
 
 function rules(family: Family): readonly (readonly [chain: string, ...expressions: Expression[]])[] {
   const v4 = family === NFPROTO_IPV4;
-  const [source, destination, bytes] = v4 ? [12, 16, 4] : [8, 24, 16];
+  const source = 12, [destination, bytes] = v4 ? [16, 4] : [24, 16];
   // The second part of a key or value begins behind the first one, in registers of four bytes.
   const behindAddress = 8 + bytes / 4;
-  const loopback = v4
-    ? (offset: number) => [payload(1, offset, 1), compare("=", Uint8Array.of(127))]
-    : (offset: number) => [
-      payload(1, offset, 16),
-      compare("=", Uint8Array.from({ length: 16 }, (_, i) => i === 15 ? 1 : 0)),
-    ];
+  const loopback4 = (offset: number) => [payload(1, offset, 1), compare("=", Uint8Array.of(127))];
+  const notLoopback6 = [payload(1, destination, 16), compare("!=", Uint8Array.of(...Array<number>(15).fill(0), 1))];
   return [
-    ["guard", meta("iifname"), compare("!=", interfaceKey("lo")), ...loopback(destination), drop],
+    ...v4
+      ? [["guard", meta("iifname"), compare("!=", interfaceKey("lo")), ...loopback4(destination), drop] as const]
+      : [],
     [
       "publish",
       payload(1, destination, bytes),
@@ -110,6 +109,7 @@ function rules(family: Family): readonly (readonly [chain: string, ...expression
     ],
     [
       "publish",
+      ...v4 ? [] : notLoopback6,
       ...toThisHost,
       meta("l4proto"),
       payload(2, 2, 2, 9),
@@ -120,7 +120,7 @@ function rules(family: Family): readonly (readonly [chain: string, ...expression
     ["output", jump("publish")],
     ["postrouting", ...from(SETS.hidden), ...to(SETS.bridges, true), masquerade],
     ["postrouting", ...redirected, ...within, masquerade],
-    ["postrouting", ...loopback(source), ...redirected, ...to(SETS.bridges), masquerade],
+    ...v4 ? [["postrouting", ...loopback4(source), ...redirected, ...to(SETS.bridges), masquerade] as const] : [],
     ["forward", ...established, accept],
     ["forward", ...within, accept],
     ["forward", ...from(SETS.internal), drop],

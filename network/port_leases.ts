@@ -198,3 +198,14 @@ export function sweepPorts(store: NetworkStore, isAlive: IsAlive): PortLease[] {
   for (const lease of gone) freePort(store, lease, lease.holder);
   return gone;
 }
+
+/** Writes down that a port that a container has leads to another address of it. */
+export function movePort(store: NetworkStore, port: Omit<PortLease, "holder">, holder: string): void {
+  const path = `${store.ports}/${nameOf(port.protocol, port.hostPort, port.hostIp)}`;
+  whileRemoving(store.ports, () => {
+    const target = readLink(path);
+    if (target === undefined || holderOf(target) !== holder) return;
+    unlink(path);
+    takeLink(path, `${holder} ${withPort(port.containerIp, port.containerPort)}`);
+  });
+}

@@ -1,11 +1,16 @@
 /** `-p`: what is written behind it, and what becomes of it. */
 import { MiniError } from "../ffi/errors.ts";
-import { formatIp, parseIp } from "./address.ts";
+import { formatIp, type Ip, parseIp } from "./address.ts";
 
 export const PROTOCOLS = ["tcp", "udp", "sctp"] as const;
 export type Protocol = typeof PROTOCOLS[number];
 /** Their numbers in IP, protocols(5). */
 export const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+
+/** `::1` */
+export const isLoopback6 = ({ version, value }: Ip): boolean => version === 6 && value === 1n;
+export const NOT_AT_LOOPBACK6 =
+  "nothing can be published at ::1, since the kernel takes answers to it from no container; take 127.0.0.1 or [::]";
 
 /** A port of a container that is asked to be reachable from outside of it. */
 export interface PortWish {
@@ -75,6 +80,7 @@ export function readPublish(text: string): PortWish[] {
           `${address || rest} is no address of this host; IPv6 addresses are written as [::1]:8080:80`,
         );
       }
+      if (isLoopback6(ip)) throw refuse(text, NOT_AT_LOOPBACK6);
       hostIp = formatIp(ip);
     }
     if (!onlyAddress && port !== "") host = readRange(port, text);

@@ -11,8 +11,8 @@ Deno.test("a published port is written in all of Docker's ways", () => {
   assertEquals(readPublish("127.0.0.1:8080:80"), [{ ...tcp, hostIp: "127.0.0.1", hostPorts: [8080, 8080] }]);
   assertEquals(readPublish("127.0.0.1::80"), [{ ...tcp, hostIp: "127.0.0.1" }]);
   assertEquals(readPublish("127.0.0.1:80"), [{ ...tcp, hostIp: "127.0.0.1" }]);
-  assertEquals(readPublish("[::1]:8080:80"), [{ ...tcp, hostIp: "::1", hostPorts: [8080, 8080] }]);
-  assertEquals(readPublish("[::1]::80"), [{ ...tcp, hostIp: "::1" }]);
+  assertEquals(readPublish("[::]:8080:80"), [{ ...tcp, hostIp: "::", hostPorts: [8080, 8080] }]);
+  assertEquals(readPublish("[fd00::1]::80"), [{ ...tcp, hostIp: "fd00::1" }]);
 });
 
 Deno.test("ranges go port by port; one container port takes the first that is free", () => {
@@ -39,6 +39,7 @@ Deno.test("what is no port is refused with the flag's name", () => {
       "80/icmp",
       "::1:80:80",
       "1.2.3:80:80",
+      "[::1]:8080:80",
       "[::1:80:80",
       "-1:80",
       "80-:80",

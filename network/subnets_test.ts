@@ -19,9 +19,14 @@ Deno.test("a subnet that is given out shares no address with one that is used", 
 });
 
 Deno.test("there is room for several hundred networks", () => {
-  const used = [];
+  const used = [
+    subnet("172.20.0.0/14"),
+    subnet("172.24.0.0/13"),
+    subnet("192.168.64.0/18"),
+    subnet("192.168.128.0/17"),
+  ];
   for (let next; (next = freeSubnet(DEFAULT_CONFIG.pools, used));) used.push(next);
-  assertEquals(used.length, 15 * 16 + 256);
+  assertEquals(used.length, 4 + 3 * 16 + 64);
 });
 
 Deno.test("a private IPv6 subnet is one of those for that", () => {
@@ -33,9 +38,10 @@ Deno.test("a private IPv6 subnet is one of those for that", () => {
 Deno.test("the configuration says where ports are published and which subnets are taken", () => {
   const read = (network: unknown) => parseNetworkConfig(JSON.stringify({ network }), "c.json");
   assertEquals(parseNetworkConfig("{}", "c.json"), DEFAULT_CONFIG);
-  assertEquals(DEFAULT_CONFIG.publishAddresses.map(formatIp), ["127.0.0.1", "::1"]);
+  assertEquals(DEFAULT_CONFIG.publishAddresses.map(formatIp), ["127.0.0.1"]);
   assertEquals(read({ publishAddress: "0.0.0.0" }).publishAddresses, [parseIp("0.0.0.0")!]);
   assertEquals(read({ publishAddress: ["0.0.0.0", "::"] }).publishAddresses.map(formatIp), ["0.0.0.0", "::"]);
+  assertEquals(read({ default: "none" }).defaultNetwork, "none");
   assertEquals(read({ pools: [{ base: "10.0.0.0/8", size: 24 }] }).pools, [{ base: subnet("10.0.0.0/8"), size: 24 }]);
 });
 
@@ -44,8 +50,11 @@ Deno.test("a setting that cannot be meant is refused with its name", () => {
     const network of [
       [],
       { publish: "x" },
+      { default: "" },
+      { default: ["bridge"] },
       { publishAddress: "everywhere" },
       { publishAddress: [] },
+      { publishAddress: "::1" },
       { publishAddress: ["1.2.3.4", "1.2.3.5"] },
       { pools: [] },
       { pools: [{ base: "10.0.0.0/8" }] },

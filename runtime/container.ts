@@ -7,7 +7,7 @@ import { ownNamespace } from "../ffi/user_namespace.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { containerError, type Inside } from "./failure.ts";
-import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { abandon, type ConfigureNetwork, giveNetwork, makePair, takeChild, takeTerminal } from "./handshake.ts";
 import { makeUserNamespace } from "./idmap.ts";
 import { idmappedRootfs, type Layers, overlayRootfs } from "./overlay.ts";
 import { plan, type PlanInput } from "./plan.ts";
@@ -45,6 +45,8 @@ export interface StartOptions {
   readonly sources?: ReadonlyMap<string, number>;
   /** Called when its first process has ended. */
   readonly atEnd?: () => void;
+  /** Sets up the networks of a container with a network namespace of its own; what it throws ends the start. */
+  readonly network?: ConfigureNetwork | undefined;
   /** Opens the root as the container sees it, to explain why a program could not be started. */
   readonly openRoot?: () => number;
 }
@@ -255,6 +257,7 @@ export function prepare(
         ...(options.stdio ? { stdio: streams(spec, options.stdio) } : {}),
       },
       init: options.init ?? false,
+      network: options.network !== undefined,
     };
     return { input, descriptors };
   } catch (error) {
@@ -297,6 +300,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   options.signal?.addEventListener("abort", end);
   try {
     if (isTwice) spawned = await takeChild(spawned, ours);
+    if (options.network) await giveNetwork(spawned, ours, options.network);
     const terminal = spec.process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
     return new Container(spawned, ours, terminal, {
       openRoot: options.openRoot,

@@ -8,7 +8,7 @@ import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { explainClone, prepare, startedProgram, type StartOptions } from "./container.ts";
 import { containerError } from "./failure.ts";
-import { goOn, makePair, receive, receivePid, takeChild } from "./handshake.ts";
+import { giveNetwork, goOn, makePair, receive, receivePid, takeChild } from "./handshake.ts";
 import { plan } from "./plan.ts";
 import type { Spec } from "./spec.ts";
 
@@ -122,6 +122,7 @@ async function seeItStart(
       child = await takeChild(child, ours, false);
       options.onBorn?.(child.pid, shim.pid);
     }
+    if (options.network) await giveNetwork(child, ours, options.network);
     if (terminal && await receive(ours, 1)) {
       if (options.windowSize) {
         const master = syscall("pidfd_getfd", child.pidfd, results.of("terminal")!, 0);

@@ -8,6 +8,7 @@ import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import type { Spawned } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
+import { NETWORK_SOCKET } from "./plan_network.ts";
 
 /** A new pair: our end and the program's. */
 export function makePair(): [ours: number, theirs: number] {
@@ -61,6 +62,16 @@ export async function takeTerminal(
   if (size) setWindowSize(terminal, size);
   goOn(sync);
   return terminal;
+}
+
+/** Sets up the networks of a container: `pid` is in its network namespace, `socket` is a netlink socket of that namespace, and ours. */
+export type ConfigureNetwork = (pid: number, socket: number) => void;
+
+/** Takes the socket that a program offers (plan_network.ts) and sets up its networks. Nothing happens if it has ended instead. */
+export async function giveNetwork(spawned: Spawned, sync: number, configure: ConfigureNetwork): Promise<void> {
+  if (!await receive(sync, 1)) return;
+  configure(spawned.pid, syscall("pidfd_getfd", spawned.pidfd, spawned.results.of(NETWORK_SOCKET)!, 0));
+  goOn(sync);
 }
 
 /** Ends a program that is waited for no longer: whatever it waits for, it sees the end of the pair. */

@@ -30,6 +30,7 @@ import {
   newNamespaces,
   writeFile,
 } from "./plan_namespaces.ts";
+import { awaitNetwork, offerNetwork } from "./plan_network.ts";
 import { components, makeInside, openInside, ROOT } from "./plan_paths.ts";
 import {
   dieWithParent,
@@ -85,6 +86,8 @@ export interface PlanInput {
   readonly init: boolean;
   /** Another command begins it; without this it begins at once, and dies with the process that makes it. */
   readonly gate?: Gate;
+  /** Whether the caller sets up its networks (plan_network.ts). */
+  readonly network?: boolean;
 }
 
 /** A plan: the flags for clone3 and the program that runs behind it. */
@@ -126,6 +129,7 @@ export function plan(input: PlanInput): Plan {
     ...joinNamespaces(spec, namespaces),
     ...(twice ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
     ...makeNamespaces(spec),
+    ...(input.network ? offerNetwork(descriptors.sync) : []),
     ...(user ? attachRoot() : [
       ...bindSources(mounts, descriptors.idmaps, descriptors.sources),
       ...rootOperations(plain(input.rootfs), linux.mountLabel, linux.rootfsPropagation),
@@ -133,6 +137,8 @@ export function plan(input: PlanInput): Plan {
     op("umask", [0], "permissions exactly as given below"),
     ...mountOperations(mounts, facts, linux.mountLabel),
     ...(isBound("/dev") ? [] : deviceOperations(linux.devices ?? [], user || facts.own !== undefined, isFresh("/dev"))),
+    // As late as can be: it takes as long as what is mounted above.
+    ...(input.network ? awaitNetwork(descriptors.sync) : []),
     ...(process.terminal
       ? [
         ...openTerminal(result(ROOT), process.user.uid),

@@ -191,6 +191,23 @@ Deno.test("the phases come in the only order that is safe", () => {
   assertEquals(order, order.toSorted((a, b) => a - b));
 });
 
+Deno.test("networks are offered to be set up at once, and waited for before the terminal and the sysctls", () => {
+  const { program } = plan(input(spec((s) => s.process.terminal = true), {
+    network: true,
+    descriptors: { sync: 3, namespaces: {} },
+  }));
+  const order = [
+    at(program, "socket", "set our networks up"),
+    at(program, "write", "the network namespace is there"),
+    at(program, "mount", "reaches the host"),
+    at(program, "read", "wait for our networks"),
+    at(program, "write", "terminal"),
+    at(program, "write", "net.ipv4.ip_forward"),
+  ];
+  assertEquals(order, order.toSorted((a, b) => a - b));
+  assertEquals(plan(input(spec())).program.filter(({ why }) => why.includes("our networks")), []);
+});
+
 Deno.test("no path of the root is ever written out: everything in it is reached through its descriptor", () => {
   const { program } = plan(input(spec()));
   const pathArguments = program.flatMap((o) => o.args.filter((a) => typeof a === "string").map((a) => [o, a] as const));
@@ -274,6 +291,11 @@ Deno.test("every plan is a program that can be written as a file: jumps and resu
     ["read-only", spec((s) => s.root.readonly = true)],
     ["overlay", spec(), { rootfs: { kind: "overlay", options: "lowerdir=/a:/b", relativeTo: "/", target: "/t" } }],
     ["nothing masked", spec((s) => s.linux!.maskedPaths = s.linux!.readonlyPaths = [])],
+    ["networks", spec(), { network: true }],
+    ["networks and terminal", spec((s) => s.process.terminal = true), {
+      network: true,
+      descriptors: { sync: 3, namespaces: {} },
+    }],
     ["in the root folder", spec((s) => s.process.cwd = "/")],
     [
       "host's network",

@@ -13,6 +13,13 @@ import { findLeaks, observe, ownDescendants } from "./leaks.ts";
 /** The program under test. */
 export const MINI = Deno.env.get("MINI") ?? resolve(import.meta.dirname!, "../mini");
 
+/**
+ * What is configured for every mini that tests start: containers get no network unless a test asks for one, so that none of them
+ * changes anything of this machine's.
+ */
+export const CONFIG = resolve(import.meta.dirname!, "config.json");
+Deno.env.set("MINI_CONFIG", CONFIG);
+
 /** Where tests make their folders: a file system that overlay can write its upper layer on. */
 const FOLDER = Deno.env.get("MINI_TEST_FOLDER") ?? "/var/tmp";
 
@@ -86,7 +93,9 @@ export function startCommand(command: readonly string[], options: RunOptions = {
     stdout: "piped",
     stderr: "piped",
     ...options.cwd === undefined ? {} : { cwd: options.cwd },
-    ...options.onlyEnv ? { env: options.onlyEnv, clearEnv: true } : { env: options.env ?? {} },
+    ...options.onlyEnv
+      ? { env: { MINI_CONFIG: CONFIG, ...options.onlyEnv }, clearEnv: true }
+      : { env: options.env ?? {} },
   }).spawn();
   const collect = (stream: ReadableStream<Uint8Array>) => {
     const chunks: Uint8Array[] = [];

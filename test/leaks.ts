@@ -92,6 +92,7 @@ const KEPT = [
   "names",
   "images",
   "volumes",
+  "networks",
   "monitor",
   "monitor.lock",
   "monitor.log",
@@ -116,7 +117,16 @@ function leftFiles(root: string, state: string): string[] {
       }
     }
   }
-  return left;
+  return [...left, ...leftNetworks(root, state)];
+}
+
+/** Networks but the one that is always there, and what containers have of networks. */
+function leftNetworks(root: string, state: string): string[] {
+  const networks = names(`${root}/networks`).filter((name) => name.endsWith(".json") && name !== "bridge.json");
+  const leases = names(`${state}/networks/leases`).flatMap((id) => names(`${state}/networks/leases/${id}`));
+  const addresses = leases.filter((name) => /^[0-9a-f.:]+$/.test(name) && name !== ".lock");
+  const ports = names(`${state}/networks/ports`).filter((name) => !name.startsWith("."));
+  return [...networks, ...addresses, ...ports].map((name) => `${name} of networks`);
 }
 
 /** How long what was just ended may take to be gone: kernels take cgroups and namespaces apart by and by. */

@@ -2,6 +2,7 @@
 
 import type { Flag } from "../command.ts";
 import { limitFlags } from "./limits.ts";
+import { networkFlags } from "./network.ts";
 import { rightsFlags } from "./rights.ts";
 
 const PROCESS = "Program";
@@ -111,5 +112,6 @@ export const containerFlags: readonly Flag[] = [
 
   ...rightsFlags,
 
+  ...networkFlags,
   ...limitFlags,
 ];

@@ -13,7 +13,6 @@ const join = (name: string, what: string, values: readonly string[]): Flag => ({
 
 export const rightsFlags: readonly Flag[] = [
   { name: "hostname", short: "h", kind: "string", heading, description: "Host name of the container" },
-  { ...join("network", "Network of the container", ["none", "host"]), default: "none" },
   join("ipc", "IPC and /dev/shm", ["private", "shareable", "none", "host"]),
   join("pid", "Processes that it sees", ["private", "host"]),
   join("uts", "Host name", ["private", "host"]),

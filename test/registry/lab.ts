@@ -18,7 +18,7 @@ export class Lab implements AsyncDisposable {
 
   static async create(): Promise<Lab> {
     const lab = new Lab(await Deno.makeTempDir({ prefix: "mini-lab-" }));
-    await Deno.writeTextFile(`${lab.folder}/config.json`, "{}");
+    await Deno.writeTextFile(`${lab.folder}/config.json`, '{ "network": { "default": "none" } }');
     return lab;
   }
 
