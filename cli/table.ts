@@ -10,7 +10,7 @@ import { commit, cp, diff } from "./rows/files.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
 import { events, info, inspect, ps, stats, top } from "./rows/look.ts";
-import { logs } from "./rows/logs.ts";
+import { attach, logs } from "./rows/logs.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { oci } from "./rows/oci.ts";
@@ -61,6 +61,7 @@ export const commands: readonly Command[] = [
   { ...create, load: () => import("./create.ts") },
   { ...start, load: () => import("./start.ts") },
   { ...exec, load: () => import("./exec.ts") },
+  { ...attach, load: () => import("./attach.ts") },
   { ...stop, load: () => import("./stop.ts") },
   { ...restart, load: () => import("./restart.ts") },
   { ...pause, load: () => import("./pause.ts") },

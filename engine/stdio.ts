@@ -93,13 +93,20 @@ export async function copyOut(
     // A terminal whose last user is gone says EIO; a pipe says 0.
     if (count <= 0) return 0;
     await keep?.(buffer.subarray(0, count));
-    for (let done = 0; done < count;) {
-      // On another thread: whoever reads our stream may take a long time.
-      const written = await waitingSyscall("write", to, buffer.subarray(done, count), count - done);
-      if (written >= 0) done += written;
-      else if (written === -Errno.EAGAIN) await writable(to);
-      else if (written !== -Errno.EINTR) return -written;
-    }
+    const errno = await writeOut(to, buffer.subarray(0, count));
+    if (errno !== 0) return errno;
+  }
+  return 0;
+}
+
+/** Writes all of it to one of our own streams, however long that takes. @returns 0, or an errno value. */
+export async function writeOut(to: number, bytes: Uint8Array): Promise<number> {
+  for (let done = 0; done < bytes.length;) {
+    // On another thread: whoever reads our stream may take a long time.
+    const written = await waitingSyscall("write", to, bytes.subarray(done), bytes.length - done);
+    if (written >= 0) done += written;
+    else if (written === -Errno.EAGAIN) await writable(to);
+    else if (written !== -Errno.EINTR) return -written;
   }
   return 0;
 }
@@ -107,9 +114,15 @@ export async function copyOut(
 /**
  * Copies one of our own streams to a descriptor that does not block, until either ends or `signal` is aborted.
  *
+ * @param filter is given all that is read, and returns what is copied of it.
  * @returns whether ours came to its end.
  */
-export async function copyIn(from: number, to: number, signal: AbortSignal): Promise<boolean> {
+export async function copyIn(
+  from: number,
+  to: number,
+  signal: AbortSignal,
+  filter?: (bytes: Uint8Array) => Uint8Array,
+): Promise<boolean> {
   const buffer = new Uint8Array(BUFFER_BYTES);
   while (await readable(from, signal)) {
     // On another thread: others may read the same stream, and take what there was.
@@ -118,8 +131,9 @@ export async function copyIn(from: number, to: number, signal: AbortSignal): Pro
     if (count === -Errno.EINTR || count === -Errno.EAGAIN) continue;
     // A terminal that is hung up says EIO.
     if (count <= 0) return true;
-    for (let done = 0; done < count;) {
-      const written = trySyscall("write", to, buffer.subarray(done, count), count - done);
+    const typed = buffer.subarray(0, count), bytes = filter ? filter(typed) : typed;
+    for (let done = 0; done < bytes.length;) {
+      const written = trySyscall("write", to, bytes.subarray(done), bytes.length - done);
       if (written >= 0) done += written;
       else if (written === -Errno.EAGAIN) {
         if (!await writable(to, signal)) return false;

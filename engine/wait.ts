@@ -56,8 +56,8 @@ async function whileRunning(containers: Containers, found: Found, since: number)
   }
 }
 
-/** How one ended that was removed at its end: nothing else tells it any more. */
-async function lastStatus(containers: Containers, id: string, since: number): Promise<number> {
+/** How one ended since a time that was removed at its end: nothing else tells it any more. */
+export async function lastStatus(containers: Containers, id: string, since: number): Promise<number> {
   let status = 0;
   for await (const event of readEvents(containers.state, { since, until: Date.now() })) {
     if (event.Type === "container" && event.Actor.ID === id) status = exitCodeOf(event) ?? status;

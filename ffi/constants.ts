@@ -156,12 +156,7 @@ export const EPOLLOUT = 0x004;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const EFD_NONBLOCK = O_NONBLOCK;
 
-// splice(2), ioctl_pipe(2), inotify(7), statfs(2)
+// splice(2), ioctl_pipe(2), statfs(2)
 export const SPLICE_F_NONBLOCK = 2;
 export const FIONREAD = 0x541b;
-export const IN_MODIFY = 0x2;
-export const IN_ATTRIB = 0x4;
-export const IN_CREATE = 0x100;
-export const IN_DELETE_SELF = 0x400;
-export const IN_MOVE_SELF = 0x800;
 export const OVERLAYFS_SUPER_MAGIC = 0x794c7630;

@@ -1,35 +1,7 @@
 /** `mini logs`. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { assertRefused, type Context, MINI, miniTest, type Output, startCommand, until } from "./harness.ts";
-
-const ok = ({ status, stdout, stderr }: Output) => {
-  assertEquals([status, stderr], [0, ""]);
-  return stdout;
-};
-
-/** `mini run -d --name NAME starter sh -c SCRIPT`. */
-const runDetached = async ({ mini }: Context, name: string, script: string, ...flags: string[]) =>
-  ok(await mini(["run", "-d", "--name", name, ...flags, "starter", "sh", "-c", script])).trim();
-
-/** A test that removes its containers at its end. */
-const logsTest = (name: string, body: (context: Context) => Promise<void>) =>
-  miniTest(name, async (context) => {
-    await body(context);
-    const ids = ok(await context.mini(["ps", "-aq"])).split("\n").filter(Boolean);
-    if (ids.length > 0) ok(await context.mini(["rm", "-f", ...ids]));
-  });
-
-/** Writes to a container's standard input. */
-const type = async ({ mini, state }: Context, name: string, text: string) => {
-  const id = ok(await mini(["inspect", "-f", "{{.Id}}", name])).trim();
-  Deno.writeTextFileSync(`${state}/containers/${id}/stdin`, text);
-};
-
-const ended = async ({ mini }: Context, name: string) =>
-  await until(`${name} ends`, async () => {
-    const { stdout } = await mini(["inspect", "-f", "{{.State.Status}}", name]);
-    return stdout === "exited\n";
-  });
+import { assertRefused, MINI, startCommand, until } from "./harness.ts";
+import { ended, logsTest, ok, runDetached, type } from "./logs_harness.ts";
 
 logsTest("what a container prints is kept, its two streams apart, with times", async (context) => {
   const { mini } = context;
@@ -76,7 +48,7 @@ logsTest("following shows what comes, and ends with the container", async (conte
   assertEquals([status, stdout, stderr], [0, "begin\ntyped\n", "end\n"]);
 });
 
-miniTest(
+logsTest(
   "following goes on where a container is started again by its policy, and ends when it is removed",
   async (context) => {
     const { mini, start } = context;

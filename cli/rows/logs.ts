@@ -31,3 +31,27 @@ export const logs: CommandRow = {
     { command: "mini logs --since 10m web 2>/dev/null", comment: "Of the last ten minutes, standard output only" },
   ],
 };
+
+/** `mini attach`. */
+export const attach: CommandRow = {
+  name: "attach",
+  signals: "forwarded",
+  aliases: ["container attach"],
+  group: "Run containers",
+  summary: "Connect this terminal, or standard streams, to a container in the background",
+  usage: "[OPTIONS] CONTAINER",
+  flags: [
+    {
+      name: "detach-keys",
+      kind: "string",
+      default: "ctrl-p,ctrl-q",
+      description: "Keys that leave it running, where it has a terminal",
+    },
+    { name: "no-stdin", kind: "boolean", description: "Only show what it prints" },
+    { name: "sig-proxy", kind: "boolean", default: "true", description: "Send it the signals that are sent to us" },
+  ],
+  positionals: { min: 1, max: 1, needs: "a container", complete: ["container"] },
+  examples: [
+    { command: "mini run -dit --name work alpine sh && mini attach work", comment: "ctrl-p ctrl-q leaves it running" },
+  ],
+};

@@ -1,8 +1,9 @@
 /** What of a log is asked for: the last lines, those of a time, and those that are still to come. */
+import { FolderWatch } from "../../ffi/inotify.ts";
 import { type Block, Blocks } from "./blocks.ts";
-import { type Gap, LogReader, type Position, type Start } from "./reader.ts";
+import { makeFolder } from "./files.ts";
+import { type Gap, type Item, LogReader, type Position, type Start } from "./reader.ts";
 import { findTail, LastLines } from "./tail.ts";
-import { LogWatch } from "./watch.ts";
 
 export interface ReadOptions {
   /** Only lines that came at or after this time, and before or at that one; nanoseconds since 1970. */
@@ -19,8 +20,7 @@ export interface ReadOptions {
 /** The lines that are asked for, in the order in which they came. @throws {SyscallError} when the log cannot be read. */
 export async function* readLog(folder: string, options: ReadOptions): AsyncGenerator<Block | Gap | Start> {
   const { tail, follow } = options;
-  // Watched before anything is read: what comes in between is told.
-  using watch = follow ? new LogWatch(folder) : undefined;
+  using watch = follow ? watchLog(folder) : undefined;
   const anyTime = options.since === undefined && options.until === undefined;
   // Times need not be in order, the clock may have been set: what is asked for by time is looked for everywhere.
   const from = options.from ?? (tail !== undefined && anyTime ? findTail(folder, tail) : undefined);
@@ -38,12 +38,33 @@ export async function* readLog(folder: string, options: ReadOptions): AsyncGener
     for (const item of reader.read()) {
       for (const block of blocks.add(item)) if (chosen.has(block)) yield block;
     }
-    if (watch?.watch(reader.number)) continue;
     // What has no end of line yet is a prompt, or somebody counting.
     for (const block of blocks.flush()) if (chosen.has(block)) yield block;
     if (stopping || !watch) return;
     await watch.changed(follow);
   }
+}
+
+/**
+ * What is printed from a place on, as it comes and whether lines are whole or not, until `ended` is aborted and all is told.
+ *
+ * @throws {SyscallError} when the log cannot be read.
+ */
+export async function* followLog(folder: string, from: Position, ended: AbortSignal): AsyncGenerator<Item> {
+  using watch = watchLog(folder);
+  using reader = new LogReader(folder, from);
+  for (;;) {
+    const stopping = ended.aborted;
+    yield* reader.read();
+    if (stopping) return;
+    await watch.changed(ended);
+  }
+}
+
+/** To be called before anything is read: what comes in between is told then. */
+function watchLog(folder: string): FolderWatch {
+  makeFolder(folder); // nothing may have been printed yet
+  return new FolderWatch(folder);
 }
 
 /** Decides by the time of a line's beginning; the rest of it goes with that. */

@@ -1,0 +1,192 @@
+/** Attaching to a container in the background: what it prints from now on, and what is typed. */
+import { O_NONBLOCK, O_WRONLY } from "../ffi/constants.ts";
+import { Errno, errnoMeaning, MiniError } from "../ffi/errors.ts";
+import { close, trySyscall } from "../ffi/kernel.ts";
+import { open } from "../ffi/open.ts";
+import { readable } from "../ffi/reactor.ts";
+import { isTerminal, makeRaw, type RawMode, setWindowSize, windowSize } from "../ffi/terminal.ts";
+import type { Containers, Found } from "./containers.ts";
+import { DetachKeys } from "./detach_keys.ts";
+import { logPlace } from "./log_place.ts";
+import { followLog } from "./logs/read.ts";
+import { endOf } from "./logs/reader.ts";
+import { openProcess } from "./process.ts";
+import { Signals } from "./signals.ts";
+import { copyIn, setNonBlocking, writeOut } from "./stdio.ts";
+import { takeTerminal } from "./terminal.ts";
+import { lastStatus } from "./wait.ts";
+
+const SIGHUP = 1, SIGPIPE = 13, SIGCONT = 18;
+/** How often to look whether the end of a container that has ended is written down. */
+const PAUSE_MS = 10;
+
+export interface AttachOptions {
+  /** Our standard input is the container's, if it was made with -i. */
+  readonly input: boolean;
+  /** Signals to us are sent to a container without a terminal. */
+  readonly forwardSignals: boolean;
+  /** The bytes that detach from one with a terminal. */
+  readonly detachKeys: readonly number[];
+}
+
+/** How it ended: as the container did, with its exit status as a shell counts it; or we were detached. */
+export type Attached = { readonly status: number } | "detached";
+
+/**
+ * Shows what a container prints until it ends, or until we are detached from it.
+ *
+ * @throws {MiniError} when it does not run in the background, or its input cannot be ours.
+ */
+export async function attach(containers: Containers, found: Found, options: AttachOptions): Promise<Attached> {
+  const { record, running, status } = found, { name, config } = record;
+  if (status === "paused") throw new MiniError(`container ${name} is paused: continue it with 'mini unpause ${name}'`);
+  if (status === "restarting") {
+    throw new MiniError(`container ${name} waits for its next start: try again when it runs`);
+  }
+  const process = running && openProcess(running);
+  if (!running || process === undefined) {
+    throw new MiniError(`container ${name} does not run: start it with 'mini start -a ${name}'`);
+  }
+  const input = options.input && config.openStdin;
+  try {
+    if (!running.shim) {
+      throw new MiniError(
+        `container ${name} runs in the foreground of another command: only that can show and feed it`,
+      );
+    }
+    if (config.tty && input && !isTerminal(0)) {
+      throw new MiniError("standard input is not a terminal: give --no-stdin to see only what the container prints", 1);
+    }
+    using session = new Session(containers, found, process, options);
+    if (config.tty) await session.openTerminal();
+    return await session.run(input);
+  } finally {
+    close(process);
+  }
+}
+
+class Session implements Disposable {
+  readonly #since = Date.now();
+  readonly #stop = new AbortController();
+  readonly #ended = new AbortController();
+  readonly #signals = new Signals();
+  #terminal: number | undefined;
+  #keys: number | undefined;
+  #raw: RawMode | undefined;
+  #result = Promise.withResolvers<Attached>();
+
+  constructor(
+    readonly containers: Containers,
+    readonly found: Found,
+    readonly process: number,
+    readonly options: AttachOptions,
+  ) {}
+
+  async openTerminal(): Promise<void> {
+    const { pid, startTicks } = this.found.running!.shim!;
+    const shim = openProcess({ pid, ...startTicks === undefined ? {} : { pidStartTicks: startTicks } });
+    if (shim === undefined) return;
+    try {
+      this.#terminal = await takeTerminal(this.containers, this.found.record.id, shim);
+    } finally {
+      close(shim);
+    }
+    if (this.#terminal !== undefined) setNonBlocking(this.#terminal);
+  }
+
+  async run(input: boolean): Promise<Attached> {
+    const { logFolder } = logPlace(this.containers, this.found.record);
+    const from = endOf(logFolder);
+    Deno.addSignalListener("SIGWINCH", this.#resize);
+    globalThis.addEventListener("unload", this.#restore);
+    return await this.#signals.during((signal) => this.#receive(signal), async () => {
+      if (this.#terminal !== undefined) {
+        if (input) this.#raw = makeRaw(0);
+        this.#redraw();
+      }
+      const copying = this.#copyOut(logFolder, from);
+      // What it has printed at its end is shown.
+      this.#waitForEnd().then(async (ended) => {
+        await copying;
+        if (ended) this.#result.resolve(ended);
+      }).catch(this.#result.reject);
+      copying.catch(this.#result.reject);
+      if (input) this.#copyIn().catch(this.#result.reject);
+      return await this.#result.promise;
+    });
+  }
+
+  /** Waits until the container has ended, and all of its output is in its log. @returns undefined if we have ended before. */
+  async #waitForEnd(): Promise<Attached | undefined> {
+    const { containers, found: { record: { id }, running } } = this;
+    if (!await readable(this.process, this.#stop.signal)) return undefined;
+    for (;;) {
+      const now = await containers.find(id);
+      if (now?.running?.pid !== running!.pid) {
+        const status = now?.record.end?.exitCode ?? await lastStatus(containers, id, this.#since);
+        this.#ended.abort();
+        return { status };
+      }
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  async #copyOut(folder: string, from: ReturnType<typeof endOf>): Promise<void> {
+    for await (const item of followLog(folder, from, this.#ended.signal)) {
+      // What was rotated away before we could read it is missing; whoever wants all of it reads the log.
+      if (item.type !== "data") continue;
+      const errno = await writeOut(item.stream, item.bytes);
+      if (errno === Errno.EPIPE) return this.#result.resolve({ status: 128 + SIGPIPE });
+      if (errno !== 0) throw new MiniError(`the container's output cannot be written: ${errnoMeaning(errno)}`);
+    }
+  }
+
+  async #copyIn(): Promise<void> {
+    const { signal } = this.#stop;
+    if (this.#terminal === undefined) {
+      const { id } = this.found.record;
+      const fifo = this.#keys = open(`${this.containers.stateFolder(id)}/stdin`, O_WRONLY | O_NONBLOCK);
+      await copyIn(0, fifo, signal);
+      return;
+    }
+    const keys = new DetachKeys(this.options.detachKeys, () => this.#result.resolve("detached"));
+    // Its only end in raw mode: our terminal was hung up.
+    if (await copyIn(0, this.#terminal, signal, keys.filter)) this.#result.resolve({ status: 128 + SIGHUP });
+  }
+
+  #receive(signal: number): boolean {
+    if (signal === SIGCONT && this.#raw) {
+      // The shell that stopped us has given the terminal settings of its own, and perhaps another size.
+      this.#raw.again();
+      this.#resize();
+    } else if (this.options.forwardSignals && !this.found.record.config.tty) {
+      trySyscall("pidfd_send_signal", this.process, signal, null, 0);
+    } else if (signal !== SIGCONT) this.#result.resolve({ status: 128 + signal });
+    return true;
+  }
+
+  readonly #resize = () => {
+    const size = windowSize(1) ?? windowSize(0);
+    if (size && this.#terminal !== undefined) setWindowSize(this.#terminal, size);
+  };
+
+  /** Has the program draw what it shows: it does when the size of its terminal changes. */
+  #redraw(): void {
+    const size = windowSize(1) ?? windowSize(0);
+    if (!size || this.#terminal === undefined) return;
+    setWindowSize(this.#terminal, { rows: size.rows + 1, columns: size.columns + 1 });
+    setWindowSize(this.#terminal, size);
+  }
+
+  readonly #restore = () => this.#raw?.restore();
+
+  [Symbol.dispose](): void {
+    this.#stop.abort();
+    this.#ended.abort();
+    this.#restore();
+    globalThis.removeEventListener("unload", this.#restore);
+    Deno.removeSignalListener("SIGWINCH", this.#resize);
+    this.#signals[Symbol.dispose]();
+    for (const fd of [this.#terminal, this.#keys]) if (fd !== undefined) close(fd);
+  }
+}
