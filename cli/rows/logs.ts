@@ -52,6 +52,9 @@ export const attach: CommandRow = {
   ],
   positionals: { min: 1, max: 1, needs: "a container", complete: ["container"] },
   examples: [
-    { command: "mini run -dit --name work alpine sh && mini attach work", comment: "ctrl-p ctrl-q leaves it running" },
+    {
+      command: "mini attach work",
+      comment: "After 'mini run -dit --name work alpine sh'; ctrl-p ctrl-q leaves it running",
+    },
   ],
 };
