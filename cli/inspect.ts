@@ -1,42 +1,53 @@
-/** `mini inspect`, of containers, images and volumes, in the shape of `docker inspect`. */
+/** `mini inspect`, of whatever has a name, in the shape of `docker inspect`. */
 import { MiniError } from "../ffi/errors.ts";
 import { Containers, type Found, NoSuchContainer } from "../engine/containers.ts";
 import { inspection } from "../engine/inspect.ts";
 import type { Globals, Invocation } from "./command.ts";
 import { forEachInspected } from "./inspect_output.ts";
+import { tell } from "./note.ts";
+
+/** Shows one thing of a kind. */
+type Describe = (name: string, globals: Globals, withSize: boolean) => Promise<unknown>;
+
+/** How each kind is shown, in the order in which Docker looks for a name. */
+const KINDS: Readonly<Record<string, Describe>> = {
+  container: async (name, { root, state }, withSize) => {
+    const containers = new Containers(root, state);
+    const found = await containers.get(name), facts = inspection(containers, found);
+    return withSize ? { ...facts, ...await sizeOf(containers, found) } : facts;
+  },
+  image: async (name, { root }) => (await import("../engine/images.ts")).describeImage(root, name),
+  volume: async (name, { root }) => (await import("../engine/volumes/inspect.ts")).describeVolume(root, name),
+  network: async (name, { root, state }) => {
+    const [{ Networks }, { networkInspection }] = await Promise.all([
+      import("../engine/networks.ts"),
+      import("../engine/network_inspect.ts"),
+    ]);
+    const networks = new Networks(new Containers(root, state), tell), network = networks.get(name);
+    return networkInspection(network, await networks.members(network));
+  },
+};
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
-  const type = flags.string("type");
-  const withSize = flags.boolean("size");
-  return await forEachInspected(args, flags.string("format"), (name) => describe(name, type, globals, withSize));
+  const type = flags.string("type"), withSize = flags.boolean("size");
+  const find = type === undefined ? findAny : KINDS[type]!;
+  return await forEachInspected(args, flags.string("format"), (name) => find(name, globals, withSize));
 }
 
-/** A container of that name, else an image, else a volume, as in Docker. */
-async function describe(name: string, type: string | undefined, globals: Globals, withSize: boolean): Promise<unknown> {
-  const containers = new Containers(globals.root, globals.state);
-  if (type === undefined || type === "container") {
+/** The first thing of that name, whatever it is. */
+async function findAny(name: string, globals: Globals, withSize: boolean): Promise<unknown> {
+  for (const [kind, describe] of Object.entries(KINDS)) {
     try {
-      const found = await containers.get(name), facts = inspection(containers, found);
-      return withSize ? { ...facts, ...await sizeOf(containers, found) } : facts;
+      return await describe(name, globals, withSize);
     } catch (error) {
-      if (type !== undefined || !(error instanceof NoSuchContainer)) throw error;
+      // A damaged record, or one of several that a beginning fits, is told and not passed over.
+      if (!(error instanceof MiniError) || (kind === "container" && !(error instanceof NoSuchContainer))) throw error;
     }
   }
-  if (type === undefined || type === "image") {
-    try {
-      return (await import("../engine/images.ts")).describeImage(globals.root, name);
-    } catch (error) {
-      if (type !== undefined || !(error instanceof MiniError)) throw error;
-    }
-  }
-  try {
-    return (await import("../engine/volumes/inspect.ts")).describeVolume(globals.root, name);
-  } catch (error) {
-    if (type !== undefined || !(error instanceof MiniError)) throw error;
-    throw new MiniError(
-      `there is no container, no image and no volume ${name}; 'mini ps -a', 'mini images' and 'mini volume ls' list them`,
-    );
-  }
+  throw new MiniError(
+    `there is no container, image, volume or network ${name}; ` +
+      `'mini ps -a', 'mini images', 'mini volume ls' and 'mini network ls' list them`,
+  );
 }
 
 async function sizeOf(containers: Containers, { record }: Found): Promise<Record<string, number>> {

@@ -9,7 +9,8 @@ miniTest("inspect finds a container first, then an image, and tells what is neit
   assertEquals([container.Name, container.State.ExitCode, image.Os, more], ["/web", 3, "linux", []]);
   assertEquals([both.status, both.stderr], [
     1,
-    "mini: there is no container and no image nothing; 'mini ps -a' and 'mini images' list them\n",
+    "mini: there is no container, image, volume or network nothing; 'mini ps -a', 'mini images', 'mini volume ls' and " +
+    "'mini network ls' list them\n",
   ]);
   assertEquals(container.Image, image.Id);
   // An image may have a container's name.
@@ -19,6 +20,14 @@ miniTest("inspect finds a container first, then an image, and tells what is neit
   assertEquals(await format("--type", "image"), `${image.Id}\n`);
   assertEquals((await mini(["inspect", "--type", "container", "starter"])).status, 1);
   await mini(["rm", "web"]);
+  // Then a volume, then a network.
+  await mini(["volume", "create", "data"]);
+  assertEquals(
+    (await mini(["inspect", "-f", "{{.Name}} {{.Driver}}", "data", "bridge"])).stdout,
+    "data local\nbridge bridge\n",
+  );
+  assertEquals((await mini(["inspect", "--type", "network", "data"])).status, 1);
+  await mini(["volume", "rm", "data"]);
 });
 
 miniTest("inspect has Docker's shape", async ({ mini, root, folder }) => {

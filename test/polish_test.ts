@@ -50,7 +50,7 @@ miniTest("every list prints the same things as a table, as JSON, and through a t
     assertMatch(table[0]!, /^[A-Z][A-Z %/]+$/);
     assertEquals((await out("--format", "table")).split("\n")[0], table[0], command.name);
     for (const [name, value] of Object.entries(things[0] ?? {})) {
-      assertMatch(name, /^[A-Z][A-Za-z]+$/, command.name);
+      assertMatch(name, /^[A-Z][A-Za-z0-9]+$/, command.name);
       assertEquals(typeof value, "string", `${command.name} .${name}: as in Docker, all that is listed is text`);
     }
     if (things.length > 0) {
