@@ -6,6 +6,7 @@ import { readable } from "../ffi/reactor.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
+import { withHostCgroups } from "./cgroup_mount.ts";
 import { containerError, type Inside } from "./failure.ts";
 import { abandon, type ConfigureNetwork, giveNetwork, makePair, takeChild, takeTerminal } from "./handshake.ts";
 import { makeUserNamespace } from "./idmap.ts";
@@ -220,12 +221,13 @@ function findRoot(root: RootSource, spec: Spec): Rootfs {
 
 /** Gathers what the plan of a container depends on. The descriptors are the caller's to close. */
 export function prepare(
-  spec: Spec,
+  given: Spec,
   options: StartOptions,
   sync: number,
   tree: CgroupTree | undefined = cgroupTree(),
 ): Prepared {
-  checkSpec(spec);
+  checkSpec(given);
+  const spec = withHostCgroups(given, tree);
   const descriptors: number[] = [];
   try {
     const keep = (fd: number) => {

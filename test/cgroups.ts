@@ -24,7 +24,7 @@ export const needsHybrid: Need = tree?.hybrid && needsControllers("memory")
   : "cgroup v2 has all controllers";
 
 /** What a file of a container's cgroup says. */
-export async function cgroupFile({ mini }: Context, name: string, file: string): Promise<string> {
-  const { stdout } = await mini(["inspect", "-f", "{{.Id}}", name]);
-  return Deno.readTextFileSync(`${hostTree.root}/mini/${stdout.trim()}/${file}`).trim();
+export function cgroupFile({ root }: Context, name: string, file: string): string {
+  const id = Deno.readLinkSync(`${root}/names/${name}`);
+  return Deno.readTextFileSync(`${hostTree.root}/mini/${id}/${file}`).trim();
 }

@@ -5,9 +5,14 @@
  *     deno run -A tools/run_tests.ts [all] [PART…]  the same, then build ./mini and run the integration tests in test/;
  *                                              with PARTs, only those test files whose path contains one
  *
+ * Where this machine's cgroups are not all version 2, some of the integration tests run once more in a small machine of their
+ * own (vm/machine.ts).
+ *
  * The last line is `N passed, N failed` or `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
  */
 import { resolve } from "@std/path";
+import { cgroupTree } from "../runtime/cgroup.ts";
+import { controllers } from "../runtime/cgroup_apply.ts";
 import { parseJunit, summary } from "./junit.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -15,8 +20,17 @@ const REPORTS = `${ROOT}/build/test`;
 /** How long one file of integration tests may take. */
 const FILE_MINUTES = 10;
 const UNIT_MINUTES = 10;
+const MACHINE_MINUTES = 8;
 /** Tests in test/ that need no ./mini and belong to the gate. */
 const GATE_TESTS = ["test/imports_test.ts"];
+/** Those that need a host whose cgroups are all version 2, and some more that show what another kernel makes of mini. */
+const MACHINE_TESTS = [
+  "test/devices_test.ts",
+  "test/limits_files_test.ts",
+  "test/limits_load_test.ts",
+  "test/limits_run_test.ts",
+  "test/runtime_namespaces_test.ts",
+];
 /** Deno finds by itself what a test leaves open; it looks only if told to. */
 const SANITIZE = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks", "--preload=tools/test_preload.ts"];
 
@@ -102,6 +116,47 @@ async function main(mode: string, parts: string[]): Promise<void> {
   if (await run(["run", "-A", "tools/build.ts"], UNIT_MINUTES) !== 0) return failed("build");
   total.passed++;
   for (const path of integration) await test(path, [path], FILE_MINUTES);
+  await testInMachine(integration.filter((path) => MACHINE_TESTS.includes(path)));
+}
+
+/** Runs tests in a machine whose cgroups are all version 2, where this one's are not. They count like all others. */
+async function testInMachine(files: readonly string[]): Promise<void> {
+  if (files.length === 0 || hasAllControllers()) return;
+  const name = "tests in a machine with cgroup v2";
+  console.error(`\n--- ${name}`);
+  const { Unavailable } = await import("./vm/unavailable.ts");
+  const { DISK_FOLDER, runInMachine } = await import("./vm/machine.ts");
+  const own = Deno.env.get("MINI");
+  const outcome = await runInMachine({
+    command:
+      `MINI_TEST_FOLDER=${DISK_FOLDER} ${own ? `MINI=${own} ` : ""}${Deno.execPath()} test -A --quiet --no-check ` +
+      `--junit-path=/run/report.xml ${files.join(" ")}`,
+    project: ROOT,
+    milliseconds: MACHINE_MINUTES * 60_000,
+    print: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
+  }).catch((error) => {
+    if (error instanceof Unavailable) return error;
+    throw error;
+  });
+  if (outcome instanceof Unavailable) {
+    console.error(`skipped: ${outcome.message}`);
+    total.skipped++;
+    return;
+  }
+  const results = parseJunit(outcome.report);
+  total.passed += results.passed;
+  total.failed += results.failed;
+  total.skipped += results.skipped;
+  if (outcome.status === undefined) console.error(outcome.log);
+  if (outcome.late) failed(`${name}: not done after ${MACHINE_MINUTES} minutes`);
+  else if (results.failed > 0) failures.push(name);
+  else if (outcome.status !== 0) failed(`${name}: exit status ${outcome.status ?? "unknown"}`);
+}
+
+/** Whether cgroup v2 has what limits need on this very host. */
+function hasAllControllers(): boolean {
+  const tree = cgroupTree();
+  return tree !== undefined && ["memory", "cpu", "pids", "io"].every((name) => controllers(tree).includes(name));
 }
 
 const [first, ...rest] = Deno.args;

@@ -1,7 +1,7 @@
-/** Limits where cgroup v1 holds the controllers: what cannot be set is refused, and nothing is left behind. */
+/** Limits that are refused: what cannot be anywhere, and what cannot be set where cgroup v1 holds the controllers. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { needsHybrid } from "./cgroups.ts";
-import { assertRefused, miniTest } from "./harness.ts";
+import { assertRefused, type Context, miniTest } from "./harness.ts";
 
 miniTest("a limit that cannot be set is refused, with what to change on the host", async ({ mini }) => {
   for (
@@ -29,3 +29,15 @@ miniTest("a limit cannot be set later either, and what was before stays", async 
 miniTest("without limits it runs, and no word is said about the one on processes", async ({ inside }) => {
   assertEquals(await inside("echo runs"), "runs\n");
 }, [needsHybrid]);
+
+miniTest("what cannot be is refused, and nothing is left behind", async ({ mini }: Context) => {
+  const refused = async (flags: string, ...words: string[]) =>
+    assertRefused(await mini(["run", "--rm", ...flags.split(" "), "starter", "true"]), 125, ...words);
+  await refused("--memory 1m", "--memory", "6m");
+  await refused("--memory-swappiness 10", "--memory-swappiness", "cgroup version 1");
+  await refused("--kernel-memory 10m", "--kernel-memory", "cgroup version 1");
+  await refused("--oom-kill-disable", "--oom-kill-disable", "cgroup version 1");
+  await refused("--device-read-bps /dev/null:1mb", "/dev/null is not a disk");
+  await refused("--device-read-bps /dev/nodisk:1mb", "there is no disk /dev/nodisk");
+  await refused("--cpus 0.5 --cpu-quota 5000", "--cpus", "--cpu-quota");
+});
