@@ -12,6 +12,8 @@ import { joinBytes, type TreeEntry, type TreeSink, type WalkOptions, walkTree } 
 import { Unpacker, type UnpackerOptions } from "../../images/unpack.ts";
 import { inflate } from "../../images/unpack_inflate.ts";
 import { cleanPath } from "../../images/unpack_path.ts";
+import type { IdMaps } from "../userns.ts";
+import { asInside, asOutside, makeFilesAs, through } from "./ids.ts";
 import { ownedBy, type Owners } from "./owners.ts";
 import type { Place, Source } from "./paths.ts";
 
@@ -19,6 +21,9 @@ import type { Place, Source } from "./paths.ts";
 export interface CopyOptions {
   /** Told of the bytes that an archive of what is copied would have so far. */
   readonly onProgress?: (bytes: number) => void;
+  /** The ids of the user namespace that it comes from, and of the one that it goes to, where there is one. */
+  readonly from?: IdMaps | undefined;
+  readonly to?: IdMaps | undefined;
   /** Asked now and then whether to go on; it throws what is to be told if not. */
   readonly check?: () => void;
 }
@@ -48,10 +53,11 @@ const OPTIONS: UnpackerOptions = { limits: NO_LIMITS, whiteouts: false, inUse: t
 export async function copyTree(source: Source, place: Place, owners: Owners, options: CopyOptions): Promise<Copied> {
   refuseSocket(source);
   const unpacker = new Unpacker(place.folder, { ...OPTIONS, keepFolders: !owners.archive });
-  const sink = new Adapter(unpacker, owners, options);
+  const sink = new Adapter(numbered(unpacker, options), owners, options);
+  using _ = options.to && makeFilesAs(options.to);
   const { device, ino } = statAt(place.folder, "");
   try {
-    const sockets = await walk(source, encoder.encode(place.name), sink, (info, path) => {
+    const sockets = await walk(source, encoder.encode(place.name), sink, options, (info, path) => {
       if (info.device === device && info.ino === ino && path.length > 0) {
         throw new MiniError("a folder cannot be copied into itself: where the copy goes is a part of what is copied");
       }
@@ -72,7 +78,7 @@ export async function copyToArchive(source: Source, output: Output, options: Cop
     options.onProgress?.(bytes);
     return output(piece);
   });
-  const sockets = await walk(source, encoder.encode(source.name), archive);
+  const sockets = await walk(source, encoder.encode(source.name), archive, options);
   await archive.end();
   return { bytes, sockets, devices: 0 };
 }
@@ -91,7 +97,8 @@ export async function copyFromArchive(
 ): Promise<Copied> {
   const what = "the archive on standard input";
   const unpacker = new Unpacker(root, OPTIONS);
-  const tar = new TarReader(new Below(unpacker, cleanPath(encoder.encode(path)), options), what);
+  using _ = options.to && makeFilesAs(options.to);
+  const tar = new TarReader(new Below(numbered(unpacker, options), cleanPath(encoder.encode(path)), options), what);
   let bytes = 0;
   const counted = async function* () {
     for await (const chunk of archive) {
@@ -113,6 +120,10 @@ export async function copyFromArchive(
   }
 }
 
+/** A sink whose files get the ids that they have on the host. */
+const numbered = (sink: TarSink, { to }: CopyOptions): TarSink =>
+  to ? through(sink, (entry) => asOutside(to, entry)) : sink;
+
 function refuseSocket({ info, name }: Source): void {
   if ((info.mode & K.S_IFMT) === K.S_IFSOCK) {
     throw new MiniError(`${name} is a socket, which cannot be copied: only the program that made it can`);
@@ -123,10 +134,11 @@ async function walk(
   { fd }: Source,
   name: Uint8Array,
   sink: TreeSink,
+  { from }: CopyOptions,
   onFolder?: WalkOptions["onFolder"],
 ): Promise<number> {
   let sockets = 0;
-  await walkTree(fd, sink, {
+  await walkTree(fd, from ? through(sink, (entry) => asInside(from, entry)) : sink, {
     name,
     withoutKernel: true,
     onSocket: () => void sockets++,

@@ -50,9 +50,11 @@ export async function copy(containers: Containers, request: CopyRequest): Promis
       ...(request.onProgress && { onProgress: request.onProgress }),
       ...(target?.side.inside && { check: () => target.side.inside!.check() }),
     };
-    const copied = "path" in from
-      ? await copyFiles({ ...from, side: await sideOf(from, "read") }, target, request, options)
-      : await unpackInto(target!, from, options);
+    const source = "path" in from ? { ...from, side: await sideOf(from, "read") } : undefined;
+    const ids = { from: source?.side.inside?.idMaps, to: target?.side.inside?.idMaps };
+    const copied = source
+      ? await copyFiles(source, target, request, { ...options, ...ids })
+      : await unpackInto(target!, from as AsyncIterable<Uint8Array>, { ...options, ...ids });
     await stillThere(containers, [from, to]);
     return copied;
   } catch (error) {

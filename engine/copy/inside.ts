@@ -14,12 +14,16 @@ import { pidfdOf } from "../control.ts";
 import { specOf } from "../mounts.ts";
 import { isAlive } from "../process.ts";
 import type { ContainerRecord } from "../record.ts";
+import { isMapped } from "../rights.ts";
+import type { IdMaps } from "../userns.ts";
 import { linksFor, takeRoot } from "../view.ts";
 
 /** A container's files, open; `close` lets go of them. */
 export interface Inside {
   /** A descriptor of its root, with all that is mounted in it. */
   readonly root: number;
+  /** The ids of its user namespace, if its files are seen with others than it sees itself. */
+  readonly idMaps?: IdMaps | undefined;
   /** @throws {MiniError} when what is written now would be lost, or get in the way of the container's next start. */
   check(): void;
   close(): void;
@@ -65,6 +69,7 @@ function openRunning({ record, running }: Found, pidfd: number, purpose: Purpose
     if (!isAlive(running!)) throw gone();
     return {
       root,
+      idMaps: isMapped(record.idMaps && { maps: record.idMaps }) ? record.idMaps : undefined,
       check() {
         if (purpose === "write" && hasEnded(pidfd)) {
           throw new MiniError(`container ${record.name} ended before everything was copied: copy again`);
@@ -176,11 +181,12 @@ function rootfsOf(
   return { rootfs: overlayRootfs({ lowers, upper: SCRATCH_UPPER, work: SCRATCH_WORK, target, links }), scratch: true };
 }
 
-/** The folders and files of the host that it has mounted, those that are still there. */
+/** The folders and files of the host that it has mounted, those that are still there, with their files' ids as they are. */
 function volumes(mounts: readonly Mount[]): Mount[] {
-  return mounts.filter(({ type, options, source }) => {
-    if (type !== "bind" && !(options ?? []).some((option) => option === "bind" || option === "rbind")) return false;
-    return source !== undefined && isThere(source);
+  return mounts.flatMap(({ uidMappings: _uids, gidMappings: _gids, options = [], ...mount }) => {
+    const isBind = mount.type === "bind" || options.some((option) => option === "bind" || option === "rbind");
+    if (!isBind || mount.source === undefined || !isThere(mount.source)) return [];
+    return [{ ...mount, options: options.filter((option) => !/^r?idmap$/.test(option)) }];
   });
 }
 
