@@ -33,6 +33,8 @@ export interface ViewInput {
   readonly scratch: boolean;
   /** Bind mounts in it, in this order; their sources are there. */
   readonly mounts: readonly Mount[];
+  /** Mounts that the caller has already, attached nowhere, by their place in `mounts`. */
+  readonly sources?: ReadonlyMap<number, number>;
   readonly facts: MountFacts;
   /** The root itself can only be read; what is mounted in it is as its own options say. */
   readonly readonly: boolean;
@@ -52,10 +54,10 @@ const handOver = (sync: number): Operation[] => [
  * copy of the whole mount tree, attached nowhere, which lives as long as its descriptor: when a namespace ends, its mounts
  * fall apart.
  */
-export function planView({ rootfs, scratch, mounts, facts, readonly, sync }: ViewInput): Program {
+export function planView({ rootfs, scratch, mounts, sources, facts, readonly, sync }: ViewInput): Program {
   const apart = op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host");
   return [
-    ...bindSources(mounts),
+    ...bindSources(mounts, new Map(), sources),
     ...(scratch
       ? [
         apart,

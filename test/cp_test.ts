@@ -63,7 +63,7 @@ for (const isRunning of [true, false]) {
     await cp("web:/d/one", "./a:b");
     assertEquals(read(at("a:b")), "one\n");
     // The whole root.
-    await cp("web:/", "all");
+    assertEquals((await mini(["cp", "web:/", at("all")])).status, 0); // without its devices, which is told
     assert(list(at("all")).includes("bin"));
     assertEquals(list(at("all/proc")), [], "what the kernel shows in /proc is no file");
     await mini(["rm", "-f", "web"]);
@@ -204,8 +204,11 @@ miniTest("a program's rights, and devices, come out of a container and into one 
   await makeWeb(
     context,
     true,
-    "mkdir /d; cp /bin/busybox /d/root; chmod 6755 /d/root; mknod /d/disk b 8 0; chmod 666 /d/disk",
+    "mkdir /d; cp /bin/busybox /d/root; chmod 6755 /d/root",
   );
+  // What a container may not make by itself, a host may give it.
+  assertEquals((await runCommand(["mknod", "-m", "666", `${folder}/disk`, "b", "8", "0"])).status, 0);
+  ok(await mini(["cp", `${folder}/disk`, "web:/d"]));
   const { stderr, status } = await mini(["cp", "web:/d", `${folder}/plain`]);
   assertEquals([status, stderr], [0, "mini: note: 1 device left out: they are copied with -a\n"]);
   assertEquals([list(`${folder}/plain`), Deno.statSync(`${folder}/plain/root`).mode! & 0o7777], [["root"], 0o755]);
@@ -279,6 +282,58 @@ miniTest("a first process that has another root for itself does not change where
   for (let i = 0; (await mini(["exec", "web", "ls", "/jail/ready"])).status !== 0; i++) assert(i < 100, "not ready");
   ok(await mini(["cp", "web:/file", `${folder}/file`]));
   assertEquals(read(`${folder}/file`), "outside\n");
+  await mini(["rm", "-f", "web"]);
+});
+
+for (const isRunning of [true, false]) {
+  miniTest(`volumes of every kind are where the container has them (running: ${isRunning})`, async (context) => {
+    const { mini, folder, root } = context;
+    Deno.mkdirSync(`${folder}/device/sub`, { recursive: true });
+    const volume = async (name: string, ...options: string[]) =>
+      ok(await mini(["volume", "create", ...options.flatMap((option) => ["-o", option]), name]));
+    await volume("plain");
+    await volume("bound", "type=none", "o=bind", `device=${folder}/device`);
+    await volume("memory", "type=tmpfs", "device=tmpfs");
+    const flags = ["-v", "plain:/plain", "-v", "memory:/memory", "--mount", "src=bound,dst=/sub,volume-subpath=sub"];
+    await makeWeb(context, isRunning, "echo p > /plain/p; echo b > /sub/b; echo m > /memory/m", ...flags);
+    for (const path of ["plain/p", "sub/b", ...isRunning ? ["memory/m"] : []]) {
+      ok(await mini(["cp", `web:/${path}`, `${folder}/out`]));
+      assertEquals(read(`${folder}/out`), `${path.at(-1)}\n`);
+    }
+    Deno.writeTextFileSync(`${folder}/in`, "in\n");
+    for (const path of ["plain", "sub"]) ok(await mini(["cp", `${folder}/in`, `web:/${path}`]));
+    assertEquals([read(`${folder}/device/sub/in`), read(`${root}/volumes/plain/data/in`)], ["in\n", "in\n"]);
+    const memory = await mini(["cp", `${folder}/in`, "web:/memory"]);
+    // Nobody has it any more, so that what is put there is in nobody's memory.
+    if (isRunning) assertEquals(ok(await mini(["exec", "web", "cat", "/memory/in"])), ok(memory) + "in\n");
+    else assertRefused(memory, 1, "web:/memory", "read-only");
+    await mini(["rm", "-f", "web"]);
+    ok(await mini(["volume", "rm", "plain", "bound", "memory"]));
+  });
+}
+
+miniTest("in a user namespace the files have the container's own ids, both ways", async (context) => {
+  const { mini, command, folder } = context;
+  await makeWeb(context, true, "mkdir /d; echo x > /d/x; chown 5:6 /d/x", "--userns", "auto");
+  Deno.writeTextFileSync(`${folder}/file`, "text");
+  Deno.chownSync(`${folder}/file`, 7, 8);
+  ok(await mini(["cp", `${folder}/file`, "web:/d/roots"]));
+  ok(await mini(["cp", "-a", `${folder}/file`, "web:/d/own"]));
+  const archive = await runCommand(["sh", "-c", 'tar -C "$0" -c file | "$@" cp - web:/d', folder, ...command]);
+  assertEquals(archive.stderr, "");
+  assertEquals(ok(await mini(["exec", "web", "sh", "-c", "cd /d; stat -c '%n %u:%g' *"])).trim().split("\n"), [
+    "file 7:8",
+    "own 7:8",
+    "roots 0:0",
+    "x 5:6",
+  ]);
+  ok(await mini(["cp", "-a", "web:/d", `${folder}/d`]));
+  const owner = ({ uid, gid }: Deno.FileInfo) => [uid, gid];
+  assertEquals(owner(Deno.statSync(`${folder}/d/x`)), [5, 6]);
+  ok(await mini(["cp", "web:/d", `${folder}/mine`]));
+  assertEquals(owner(Deno.statSync(`${folder}/mine/x`)), [Deno.uid(), Deno.gid()]);
+  Deno.chownSync(`${folder}/file`, 100_000, 0);
+  assertRefused(await mini(["cp", "-a", `${folder}/file`, "web:/d"]), 1, "user 100000", "user namespace", "without -a");
   await mini(["rm", "-f", "web"]);
 });
 

@@ -88,6 +88,7 @@ function describe(pid: number): string {
 
 /** What stays in the root and the state when nothing runs any more. */
 const KEPT = [
+  "userns.lock",
   "containers",
   "names",
   "images",

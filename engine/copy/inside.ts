@@ -1,22 +1,17 @@
 /** Opens a container's files to copy from or to: those of one that runs as it sees them, those of one that does not as it left them. */
-import { CLONE_NEWNS, O_DIRECTORY, O_PATH, O_RDONLY } from "../../ffi/constants.ts";
+import { O_DIRECTORY, O_PATH, O_RDONLY } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { statAt } from "../../ffi/file_info.ts";
 import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
-import { Store } from "../../images/store.ts";
-import { overlayRootfs } from "../../runtime/overlay.ts";
-import type { PlainRootfs } from "../../runtime/plan_root.ts";
-import { planJoin, planView, SCRATCH_UPPER, SCRATCH_WORK } from "../../runtime/plan_view.ts";
-import type { Mount } from "../../runtime/spec.ts";
-import { Busy, type Containers, type Found, NoSuchContainer } from "../containers.ts";
+import { planJoin } from "../../runtime/plan_view.ts";
+import { Busy, type Containers, type Found } from "../containers.ts";
 import { pidfdOf } from "../control.ts";
-import { specOf } from "../mounts.ts";
 import { isAlive } from "../process.ts";
-import type { ContainerRecord } from "../record.ts";
 import { isMapped } from "../rights.ts";
 import type { IdMaps } from "../userns.ts";
-import { linksFor, takeRoot } from "../view.ts";
+import { takeRoot } from "../view.ts";
+import { openStopped } from "./stopped.ts";
 
 /** A container's files, open; `close` lets go of them. */
 export interface Inside {
@@ -43,7 +38,9 @@ export async function openInside(containers: Containers, found: Found, purpose: 
   for (const limit = Date.now() + BUSY_MILLISECONDS;;) {
     try {
       const pidfd = pidfdOf(found);
-      return pidfd === undefined ? openStopped(containers, found, purpose) : openRunning(found, pidfd, purpose);
+      return pidfd === undefined
+        ? await openStopped(containers, found.record, purpose)
+        : openRunning(found, pidfd, purpose);
     } catch (error) {
       if (!(error instanceof Busy) || Date.now() > limit) throw error;
     }
@@ -131,71 +128,4 @@ function openOf(pid: number, what: string, flags: number, gone: () => Error): nu
 function hasEnded(pidfd: number): boolean {
   const POLLIN = 1;
   return trySyscall("ppoll", new Int32Array([pidfd, POLLIN]), 1, new BigInt64Array(2), null, 0) === 1;
-}
-
-function openStopped(containers: Containers, { record }: Found, purpose: Purpose): Inside {
-  const { id } = record;
-  const lock = purpose === "write" ? containers.lock(id) : undefined;
-  const unlock = () => lock === undefined || containers.settle(id, lock);
-  try {
-    const spec = specOf(containers, record);
-    if (!spec) throw new NoSuchContainer(record.name);
-    const { rootfs, scratch } = rootfsOf(containers, record, purpose);
-    const root = takeRoot((sync) =>
-      planView({
-        rootfs,
-        scratch,
-        mounts: volumes(spec.mounts ?? []),
-        facts: { isDirectory: (source) => Deno.statSync(source).isDirectory, cgroup2: false },
-        readonly: spec.root.readonly ?? false,
-        sync,
-      }), { flags: CLONE_NEWNS });
-    return {
-      root,
-      check() {},
-      close() {
-        close(root);
-        unlock();
-      },
-    };
-  } catch (error) {
-    unlock();
-    throw error;
-  }
-}
-
-function rootfsOf(
-  containers: Containers,
-  record: ContainerRecord,
-  purpose: Purpose,
-): { rootfs: PlainRootfs; scratch: boolean } {
-  if (record.layers.length === 0) return { rootfs: { kind: "directory", path: record.image }, scratch: false };
-  const store = new Store(containers.root), folder = containers.folder(record.id), target = `${folder}/merged`;
-  const layers = record.layers.map((diffID) => store.layers.path(diffID)), upper = `${folder}/upper`;
-  if (purpose === "write") {
-    return { rootfs: overlayRootfs({ lowers: layers, upper, work: `${folder}/work`, target }), scratch: false };
-  }
-  // Its own changes are a layer like the others: nothing is written to them, not even the folders that volumes need.
-  const lowers = [...layers, upper];
-  const links = linksFor(target, upper);
-  return { rootfs: overlayRootfs({ lowers, upper: SCRATCH_UPPER, work: SCRATCH_WORK, target, links }), scratch: true };
-}
-
-/** The folders and files of the host that it has mounted, those that are still there, with their files' ids as they are. */
-function volumes(mounts: readonly Mount[]): Mount[] {
-  return mounts.flatMap(({ uidMappings: _uids, gidMappings: _gids, options = [], ...mount }) => {
-    const isBind = mount.type === "bind" || options.some((option) => option === "bind" || option === "rbind");
-    if (!isBind || mount.source === undefined || !isThere(mount.source)) return [];
-    return [{ ...mount, options: options.filter((option) => !/^r?idmap$/.test(option)) }];
-  });
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
