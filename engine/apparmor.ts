@@ -5,33 +5,27 @@ import { MiniError } from "../ffi/errors.ts";
 export const APPARMOR_PROFILE = "mini-default";
 
 /**
- * What a container's programs may not do even as root: mount, write what the host has in /proc and /sys, trace or signal what
- * is not in a container. apparmor.d(5). As Docker's, it names what is forbidden and leaves the rest to capabilities and seccomp.
+ * What a container's programs may not do even as root, and even where a path is not hidden from them: mount, write what the
+ * host has in /proc and /sys, trace or signal what is not in a container. It names what is forbidden; the rest is left to
+ * capabilities and to seccomp. apparmor.d(5)
  */
 export const PROFILE = `#include <tunables/global>
 profile ${APPARMOR_PROFILE} flags=(attach_disconnected,mediate_deleted) {
-  network,
   capability,
   file,
+  network,
+  unix,
   umount,
   signal (receive) peer=unconfined,
-  signal (send,receive) peer=${APPARMOR_PROFILE},
-  ptrace (trace,read,tracedby,readby) peer=${APPARMOR_PROFILE},
+  signal peer=${APPARMOR_PROFILE},
+  ptrace peer=${APPARMOR_PROFILE},
   deny mount,
-  deny @{PROC}/* w,
-  deny @{PROC}/{[^1-9],[^1-9][^0-9],[^1-9s][^0-9y][^0-9s],[^1-9][^0-9][^0-9][^0-9/]*}/** w,
-  deny @{PROC}/sys/[^k]** w,
-  deny @{PROC}/sys/kernel/{?,??,[^s][^h][^m]**} w,
-  deny @{PROC}/sysrq-trigger rwklx,
-  deny @{PROC}/kcore rwklx,
-  deny /sys/[^f]*/** wklx,
-  deny /sys/f[^s]*/** wklx,
-  deny /sys/fs/[^c]*/** wklx,
-  deny /sys/fs/c[^g]*/** wklx,
-  deny /sys/fs/cg[^r]*/** wklx,
-  deny /sys/firmware/** rwklx,
-  deny /sys/devices/virtual/powercap/** rwklx,
-  deny /sys/kernel/security/** rwklx,
+  deny @{PROC}/sys/{abi,debug,dev,fs,kernel,user,vm}/** wl,
+  deny @{PROC}/{acpi,bus,fs,irq,scsi,tty}/** wl,
+  deny @{PROC}/{kcore,keys,mtrr,sysrq-trigger} rwlkx,
+  deny /sys/{block,bus,class,dev,devices,hypervisor,module,power}/** wl,
+  deny /sys/fs/{bpf,btrfs,ext4,f2fs,fuse,pstore,resctrl,selinux,smackfs,xfs}/** wl,
+  deny /sys/{firmware,kernel/debug,kernel/security,kernel/tracing}/** rwlkx,
 }
 `;
 

@@ -92,7 +92,7 @@ miniTest("exec joins the user namespace, with a terminal and without", async ({ 
   const user = await mini([...words("exec -u 33:44 it sh -c"), "id -u; id -g; echo > /dev/stdout"]);
   assertEquals(user, { status: 0, stdout: "33\n44\n\n", stderr: "" });
   const tty = await runCommand(["script", "-qec", [...command, ..."exec -t it tty".split(" ")].join(" "), "/dev/null"]);
-  assertMatch(tty.stdout, /^\/dev\/pts\/\d+\r?\n$/);
+  assertMatch(tty.stdout, /^\/dev\/pts\/\d+\r*\n$/);
   assertEquals((await mini(words("exec -d it touch /detached"))).status, 0);
   await until("the file", async () => (await mini(words("exec it ls /detached"))).status === 0, 30_000);
   await mini(["stop", "-t", "0", "it"]);
