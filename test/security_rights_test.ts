@@ -125,7 +125,10 @@ miniTest(
     // What tells the host's root from the image's.
     const tell = "[ -e /usr/lib/os-release ] || echo no";
     assertEquals([Deno.statSync("/usr/lib/os-release").isFile, await inside(tell)], [true, "no\n"]);
-    const running = start([...words("run --rm --name it --userns auto starter sh -c"), "echo ready; sleep 100"]);
+    const running = start([
+      ...words("run --rm --name it --userns auto --privileged starter sh -c"),
+      "echo ready; sleep 100",
+    ]);
     await until("the container", () => running.stdout() === "ready\n");
     // It looks at everything that comes by, for a root that is not its own.
     const watcher = start([
