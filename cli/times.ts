@@ -36,13 +36,17 @@ export function parseMomentNanoseconds(text: string, what: string): bigint {
   return whole + BigInt(fraction.padEnd(9, "0"));
 }
 
-/** A moment in the machine's zone with nanoseconds, as Docker prints events and logs: `2026-01-31T12:00:00.123456000+01:00`. */
+/**
+ * A moment in the machine's zone with nanoseconds, as Docker prints events: `2026-01-31T12:00:00.123456000+01:00`. The last
+ * three are zeros, since a JavaScript number does not hold them.
+ */
 export function formatMoment(nanoseconds: number): string {
   const seconds = Math.floor(nanoseconds / 1e9), date = new Date(seconds * 1000), minutes = -date.getTimezoneOffset();
   const two = (value: number) => String(Math.floor(Math.abs(value))).padStart(2, "0");
   const zone = minutes === 0 ? "Z" : `${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
   const local = new Date(seconds * 1000 + minutes * 60_000).toISOString().slice(0, 19);
-  return `${local}.${String(nanoseconds - seconds * 1e9).padStart(9, "0")}${zone}`;
+  const microseconds = Math.min(999_999, Math.round((nanoseconds - seconds * 1e9) / 1000));
+  return `${local}.${String(microseconds).padStart(6, "0")}000${zone}`;
 }
 
 /** A moment as Docker prints it in columns such as CREATED AT: `2026-01-31 12:00:00 +0000 UTC`. */

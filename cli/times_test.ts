@@ -44,5 +44,6 @@ Deno.test("a moment is printed with nanoseconds and its zone", () => {
   const nanoseconds = NOW * 1e6 + 123_456_000;
   const text = formatMoment(nanoseconds);
   assertEquals(/\.123456000(Z|[+-]\d\d:\d\d)$/.test(text), true, text);
+  assertEquals(formatMoment(1_795_514_614_219_937_000).slice(20, 29), "219937000");
   assertEquals(parseMoment(text, "it"), Math.floor(nanoseconds / 1e6));
 });
