@@ -97,6 +97,7 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
     ...await readMounts(flags),
     readonlyRootfs: flags.boolean("read-only"),
     init: flags.boolean("init"),
+    names: await namesOf(flags),
     network: await readNetworks({
       networks: flags.list("network"),
       aliases: flags.list("network-alias"),
@@ -135,4 +136,16 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
     restart: readRestart(flags.string("restart") ?? "no"),
     log: parseLogConfig(flags.string("log-driver"), flags.list("log-opt")),
   };
+}
+
+/** Nothing of it is loaded where nothing is said. */
+async function namesOf(flags: FlagValues) {
+  const said = {
+    servers: flags.list("dns"),
+    search: flags.list("dns-search"),
+    options: flags.list("dns-option"),
+    hosts: flags.list("add-host"),
+  };
+  if (Object.values(said).every((list) => list.length === 0)) return undefined;
+  return (await import("../engine/names_options.ts")).readNames(said);
 }

@@ -15,6 +15,7 @@ import { limitResources, type Limits } from "./limits.ts";
 import type { LogConfig } from "./logs/options.ts";
 import { randomId } from "./names.ts";
 import { mergeEnv } from "./options.ts";
+import type { NamesConfig } from "./names_config.ts";
 import { networkConfig, type NetworkOptions } from "./network_options.ts";
 import { type ContainerConfig, type ContainerRecord, RECORD_VERSION, type RestartPolicy } from "./record.ts";
 import { applyRights, type Rights, rightsConfig, type RightsOptions, settleRights } from "./rights.ts";
@@ -73,6 +74,7 @@ export interface CreateOptions {
   readonly readonlyRootfs: boolean;
   readonly init: boolean;
   readonly network: NetworkOptions;
+  readonly names?: NamesConfig | undefined;
   readonly rights: RightsOptions;
   readonly stopSignal?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
@@ -259,6 +261,7 @@ function describe(
     openStdin: options.interactive,
     stopSignal,
     network: rights.network,
+    ...options.names ? { names: options.names } : {},
     ...networkConfig(options.network, Object.keys(image.ExposedPorts ?? {})),
     ...rightsConfig(rights, options.rights),
     init: options.init,
@@ -279,7 +282,7 @@ function describe(
     sysctl: options.sysctl,
     shmBytes: options.shmBytes,
     // A folder of the user's is used as it is.
-    etc: source.directory === undefined ? etcOf(containers, folder, hostname, rights) : [],
+    etc: source.directory === undefined ? etcOf(containers, folder, hostname, rights, options.names) : [],
     cgroupsPath: cgroupPathBelow(options.limits.cgroupParent, id),
     resources: { ...limitResources(options.limits), devices: options.devices.rules },
     devices: options.devices.devices,
@@ -287,6 +290,12 @@ function describe(
   return { config, spec: applyRights(spec, rights, containers.root) };
 }
 
-function etcOf(containers: Containers, folder: string, hostname: string, { network, networkOf }: Rights): Mount[] {
-  return networkOf ? sharedEtc(containers.spec(networkOf.id)) : etcMounts(folder, hostname, network);
+function etcOf(
+  containers: Containers,
+  folder: string,
+  hostname: string,
+  { network, networkOf }: Rights,
+  names: NamesConfig | undefined,
+): Mount[] {
+  return networkOf ? sharedEtc(containers.spec(networkOf.id)) : etcMounts(folder, hostname, network, names);
 }

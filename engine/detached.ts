@@ -122,6 +122,8 @@ export async function startInBackground(
       else delete record.restartCount;
     });
     emitContainer(containers.state, made.record, "start");
+    // It runs, whether names are answered or not.
+    await around.served?.().catch((error: Error) => note(error.message));
     streams.close();
     if (own) close(own.fd);
     around.letGo();

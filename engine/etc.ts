@@ -1,7 +1,9 @@
 /** The three files in /etc that are a container's own: who it is, and where names are looked up. */
+import { MiniError } from "../ffi/errors.ts";
 import type { Endpoint } from "../network/endpoints.ts";
 import type { Mount, Spec } from "../runtime/spec.ts";
-import type { NetworkMode } from "./namespaces.ts";
+import { isOwnNetwork, type NetworkMode } from "./namespaces.ts";
+import { HOST_GATEWAY, type NamesConfig } from "./names_config.ts";
 
 const HOSTS = `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
@@ -21,11 +23,12 @@ function hostFile(path: string): string {
 }
 
 /** Writes the files into the container's folder; returns their mounts. The container may change its copies. */
-export function etcMounts(folder: string, hostname: string, network: NetworkMode): Mount[] {
+export function etcMounts(folder: string, hostname: string, network: NetworkMode, names: NamesConfig = {}): Mount[] {
   const files: Record<string, string> = {
     hostname: `${hostname}\n`,
-    hosts: network === "host" ? hostFile("/etc/hosts") : HOSTS,
-    "resolv.conf": hostFile("/etc/resolv.conf"),
+    hosts: (network === "host" ? hostFile("/etc/hosts") : HOSTS) +
+      hostLines(names, network === "host" ? LOOPBACK : undefined, isOwnNetwork(network)),
+    "resolv.conf": resolverFile(hostFile("/etc/resolv.conf"), names),
   };
   return Object.entries(files).map(([name, content]) => {
     Deno.writeTextFileSync(`${folder}/${name}`, content, { mode: 0o644 });
@@ -33,16 +36,66 @@ export function etcMounts(folder: string, hostname: string, network: NetworkMode
   });
 }
 
-/** Writes down in a container's own file what addresses it has itself. */
-export function setHosts(folder: string, hostname: string, endpoints: readonly Endpoint[]): void {
+const LOOPBACK = "127.0.0.1";
+
+/** The lines of --add-host. @param host the host's own address, where there is one.
+ * @param later there will be one when it is started. @throws {MiniError} where there is none. */
+function hostLines({ hosts = [] }: NamesConfig, host: string | undefined, later = false): string {
+  return hosts.map(([name, address]) => {
+    if (address === HOST_GATEWAY && host === undefined) {
+      if (later) return "";
+      throw new MiniError(
+        `--add-host ${name}:${HOST_GATEWAY}: from the container's network the host cannot be reached`,
+        125,
+      );
+    }
+    return `${address === HOST_GATEWAY ? host : address}\t${name}\n`;
+  }).join("");
+}
+
+/** A resolv.conf(5) with what was said in the place of what another one says. */
+export function resolverFile(text: string, { servers, search, options }: NamesConfig): string {
+  if (!servers && !search && !options) return text;
+  const kept = text.split("\n").filter((line) => {
+    const [word = ""] = line.trim().split(/\s/);
+    if (word === "nameserver") return !servers;
+    if (word === "search" || word === "domain") return !search;
+    return word === "options" ? !options : false;
+  });
+  return [
+    ...(servers ?? []).map((address) => `nameserver ${address}`),
+    ...search?.length ? [`search ${search.join(" ")}`] : [],
+    ...options?.length ? [`options ${options.join(" ")}`] : [],
+    ...kept,
+  ].map((line) => `${line}\n`).join("");
+}
+
+/** Writes one of the files again, in its place: a container that runs sees it. A folder of the user's is used as it is. */
+function rewrite(path: string, content: string): void {
+  try {
+    Deno.writeTextFileSync(path, content, { create: false });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Writes down in a container's own file what addresses it has itself, and the names that it was given. */
+export function setHosts(
+  folder: string,
+  hostname: string,
+  endpoints: readonly Endpoint[],
+  names: NamesConfig = {},
+): void {
   const lines = endpoints.flatMap(({ ipv4, ipv6 }) =>
     [ipv4, ipv6].flatMap((address) => address ? [`${address.ip}\t${hostname}\n`] : [])
   );
-  try {
-    Deno.writeTextFileSync(`${folder}/hosts`, HOSTS + lines.join(""), { create: false });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error; // a folder of the user's is used as it is
-  }
+  const gateway = endpoints.find(({ ipv4 }) => ipv4?.gateway)?.ipv4?.gateway;
+  rewrite(`${folder}/hosts`, HOSTS + lines.join("") + hostLines(names, gateway));
+}
+
+/** Writes down whom a container asks for names. */
+export function setResolver(folder: string, content: string): void {
+  rewrite(`${folder}/resolv.conf`, content);
 }
 
 /** The same files of another container, with which this one shares its network and so its names. */

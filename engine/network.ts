@@ -3,6 +3,7 @@ import { MiniError, SyscallError } from "../ffi/errors.ts";
 import { userEnvironment } from "../ffi/self.ts";
 import { parseIp, parseMac } from "../network/address.ts";
 import { loadNetworkConfig } from "../network/config.ts";
+import { closeSockets, type ResolverSockets } from "../network/dns/server.ts";
 import { type NetworkContext, release, reserve } from "../network/container.ts";
 import type { ContainerNetworks, EndpointWish } from "../network/endpoints.ts";
 import { defaultNetwork } from "../network/manage.ts";
@@ -10,7 +11,9 @@ import type { PortWish } from "../network/ports.ts";
 import { DEFAULT_NETWORK, NetworkStore } from "../network/store.ts";
 import type { ConfigureNetwork } from "../runtime/handshake.ts";
 import { type Containers, writeFile } from "./containers.ts";
-import { setHosts } from "./etc.ts";
+import { setHosts, setResolver } from "./etc.ts";
+import { wakeMonitor } from "./monitor/wake.ts";
+import { hasNames, offerResolver, ownResolverFile, plainResolverFile, untilServed } from "./resolver.ts";
 import type { NetworkAttachment } from "./network_options.ts";
 import { networkFile } from "./network_view.ts";
 import type { ContainerConfig, ContainerRecord } from "./record.ts";
@@ -41,6 +44,8 @@ export function isAlive(containers: Containers): (id: string) => boolean {
 /** Networks that are ready for a container that is being started. */
 export interface PreparedNetworks {
   readonly configure: ConfigureNetwork;
+  /** Has the monitor answer for names, and resolves when it does. Undefined where nothing is to be answered. */
+  readonly served: (() => Promise<void>) | undefined;
   /** Closes what is open here. */
   close(): void;
   /** Gives all back. */
@@ -87,20 +92,40 @@ export function prepareNetworks(
     ports: wishedPorts(config),
   };
   const reserved = explained(() => reserve(context, id, request, write));
-  setHosts(containers.folder(id), config.hostname, reserved.networks.endpoints);
-  let open = true;
+  const named = hasNames(reserved.networks), folder = containers.folder(id);
+  let resolver: ResolverSockets | undefined, open = true;
   const close = () => {
     if (open) reserved[Symbol.dispose]();
     open = false;
+    if (resolver) closeSockets(resolver);
+    resolver = undefined;
   };
+  try {
+    setHosts(folder, config.hostname, reserved.networks.endpoints, config.names);
+    setResolver(folder, named ? ownResolverFile(config.names) : plainResolverFile(config.names));
+  } catch (error) {
+    close();
+    release(context.store, id, reserved.networks);
+    throw error;
+  }
   return {
-    configure: (pid, socket) => explained(() => reserved.configure(pid, socket)),
+    configure: (pid, socket) =>
+      explained(() => {
+        reserved.configure(pid, socket);
+        if (named) resolver = offerResolver(containers, id, pid);
+      }),
+    served: named ? () => served(containers, id) : undefined,
     close,
     release: () => {
       close();
       release(context.store, id, reserved.networks);
     },
   };
+}
+
+async function served(containers: Containers, id: string): Promise<void> {
+  wakeMonitor(containers);
+  await untilServed(containers, id);
 }
 
 /** What the kernel refuses is told as one sentence, as all else that keeps a container from being started. */

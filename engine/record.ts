@@ -7,6 +7,7 @@ import type { IdMaps } from "./userns.ts";
 import type { PortWish } from "../network/ports.ts";
 import type { LogConfig } from "./logs/options.ts";
 import type { DecidedMount } from "./volumes/types.ts";
+import type { NamesConfig } from "./names_config.ts";
 import type { NetworkAttachment } from "./network_options.ts";
 
 /** The form of this file; a command that meets a newer one says so and leaves it alone. */
@@ -30,6 +31,8 @@ export interface ContainerConfig {
   network: NetworkMode;
   /** The networks that it is in when it runs. */
   networks?: readonly NetworkAttachment[];
+  /** What was said about names. */
+  names?: NamesConfig;
   /** Its ports that are to be published. */
   publish?: readonly PortWish[];
   /** All ports that are exposed are to be published. */

@@ -94,6 +94,7 @@ export async function runMade(
       }
       if (!autoRemove) containers.change(id, (record) => begun(record, startedAt));
       emitContainer(containers.state, made.record, "start");
+      void around.served?.().catch((error: Error) => note(error.message));
       ran = true;
       const ended = await foreground.finish(signals);
       status = shellStatus(ended.status);

@@ -35,6 +35,8 @@ export interface Surroundings {
   running(pid: number, shim?: RunningState["shim"]): void;
   /** Takes it all apart again. */
   release(): Promise<void>;
+  /** Resolves when the monitor answers for names; undefined where it has nothing to answer. */
+  readonly served: (() => Promise<void>) | undefined;
   /** Closes what is open of it here, and leaves the rest to whoever clears up. */
   letGo(): void;
 }
@@ -132,6 +134,7 @@ export async function surround(
   }
   return {
     cgroup,
+    served: networks?.served,
     spec: held?.applyTo(joined.spec) ?? joined.spec,
     options: {
       sources: held ? new Map([...joined.sources, ...held.sources]) : joined.sources,

@@ -269,6 +269,10 @@ export const payload = (base: 1 | 2, offset: number, length: number, register = 
 export const compare = (operator: "=" | "!=", value: Uint8Array, register = 1): Expression =>
   expression("cmp", attr(1, be32(register)), attr(2, be32(operator === "=" ? 0 : 1)), nest(3, attr(1, value)));
 
+/** Loads these bytes. */
+export const load = (value: Uint8Array, register: number): Expression =>
+  expression("immediate", attr(1, be32(register)), nest(2, attr(1, value)));
+
 /** Goes on if the register is (not) in the set. */
 export const lookup = (set: string, inverted = false): Expression =>
   expression("lookup", attr(2, be32(1)), attr(1, text(set)), ...inverted ? [attr(5, be32(1))] : []);

@@ -19,6 +19,20 @@ export const networkFlags: readonly Flag[] = [
   { name: "ip", kind: "string", heading: NETWORK, description: "IPv4 address, as 172.30.0.5" },
   { name: "ip6", kind: "string", heading: NETWORK, description: "IPv6 address, as fd00::5" },
   { name: "mac-address", kind: "string", heading: NETWORK, description: "Hardware address, as 02:42:ac:11:00:02" },
+  { name: "dns", kind: "list", heading: NETWORK, description: "Address of a name server to ask" },
+  {
+    name: "dns-search",
+    kind: "list",
+    heading: NETWORK,
+    description: "Domain in which names are looked up; . for none",
+  },
+  { name: "dns-option", kind: "list", heading: NETWORK, description: "Option of resolv.conf, as ndots:2" },
+  {
+    name: "add-host",
+    kind: "list",
+    heading: NETWORK,
+    description: "A name in /etc/hosts, name:address or name:host-gateway",
+  },
   {
     name: "publish",
     short: "p",

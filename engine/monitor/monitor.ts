@@ -7,9 +7,11 @@ import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open, tryLock } from "../../ffi/open.ts";
 import { readable } from "../../ffi/reactor.ts";
 import type { Containers } from "../containers.ts";
+import { networkFile } from "../network_view.ts";
 import { type ContainerRecord, restartIsDue } from "../record.ts";
 import { restartDelay, STEADY_MILLISECONDS } from "../restart.ts";
 import { listenForWakes, MONITOR_LOCK, tellMonitor } from "./wake.ts";
+import type { NameService } from "./names.ts";
 import { watch } from "./watch.ts";
 
 /** How long a monitor with nothing to watch stays, so that a loop of short containers does not start one each time. */
@@ -46,6 +48,7 @@ async function becomeTheOne(containers: Containers): Promise<number | undefined>
 class Monitor {
   /** What is being watched, or about to be started again. */
   readonly #busy = new Map<string, Promise<void>>();
+  #names: NameService | undefined;
   /** How often in a row a container did not last. */
   readonly #streak = new Map<string, number>();
 
@@ -59,7 +62,8 @@ class Monitor {
       this.#look();
       for (const record of this.containers.records(this.report)) this.#considerRestart(record);
       for (;;) {
-        const idle = this.#busy.size === 0;
+        await this.#lookForNames();
+        const idle = this.#busy.size === 0 && !this.#names?.size;
         const signal = idle ? AbortSignal.timeout(LINGER_MILLISECONDS) : this.#someEnd();
         if (await readable(wakes, signal)) {
           trySyscall("read", wakes, new Uint8Array(4096), 4096);
@@ -70,14 +74,31 @@ class Monitor {
       close(wakes);
     }
     // Whoever wrote just before has found a monitor, and counts on it.
-    return this.containers.active().some((id) => this.#isOurs(id));
+    return this.containers.active().some((id) => this.#isOurs(id) || this.#hasNetworks(id));
   }
 
   /** Aborted when the number of busy ones changes. */
   #someEnd(): AbortSignal {
     const controller = new AbortController();
-    Promise.race(this.#busy.values()).finally(() => controller.abort());
+    Promise.race([...this.#busy.values(), ...this.#names?.size ? [this.#names.someEnd] : []])
+      .finally(() => controller.abort());
     return controller.signal;
+  }
+
+  /** Makes those known by their names that are in networks of their own. Nothing of it is loaded before there is one. */
+  async #lookForNames(): Promise<void> {
+    if (!this.#names && this.containers.active().some((id) => this.#hasNetworks(id))) {
+      this.#names = new (await import("./names.ts")).NameService(this.containers, this.report);
+    }
+    this.#names?.look();
+  }
+
+  #hasNetworks(id: string): boolean {
+    try {
+      return Deno.lstatSync(networkFile(this.containers, id)).isFile;
+    } catch {
+      return false; // it has none, or ends just now
+    }
   }
 
   #isOurs(id: string): boolean {

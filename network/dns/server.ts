@@ -1,18 +1,30 @@
 /** A container's resolver: two sockets in its own network namespace, answered by this process. */
-import { CLONE_NEWNET, O_NONBLOCK, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/constants.ts";
+import {
+  AF_INET,
+  AF_NETLINK,
+  AF_UNIX,
+  CLONE_NEWNET,
+  O_NONBLOCK,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_RAW,
+  SOCK_STREAM,
+} from "../../ffi/constants.ts";
+import { Netlink, NETLINK_NETFILTER } from "../../ffi/netlink.ts";
 import { Errno, SyscallError } from "../../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
-import { op, type Program, result } from "../../ffi/program.ts";
+import { op, type Operation, type Program, result } from "../../ffi/program.ts";
 import { readable, writable } from "../../ffi/reactor.ts";
 import { spawn, waitForExit } from "../../ffi/spawn.ts";
 import { forwarder, readMessage, type Upstreams, writeMessage } from "./forward.ts";
 import { fit, readQuery } from "./message.ts";
+import { redirectNames, type ResolverPorts } from "./redirect.ts";
 import { type Forward, type Names, resolve } from "./resolver.ts";
 import { receiveFrom, sendTo, socketAddress } from "./socket.ts";
 
 /** Where a container finds its resolver: the address that Docker uses. */
 export const RESOLVER_ADDRESS = "127.0.0.11";
-const AF_UNIX = 1, AF_INET = 2, BACKLOG = 64;
+const BACKLOG = 64;
 /** Connections over TCP at a time, and how long one may be silent. */
 const MOST_CONNECTIONS = 32, SILENCE_MS = 10_000;
 
@@ -23,27 +35,40 @@ export interface ResolverSockets {
 }
 
 /**
- * Opens the sockets in the network namespace of a process, by a program that joins it.
+ * Opens the sockets in another network namespace, by a program that joins it.
  *
- * @param pidfd of the process. @param port 0: one that is free. @throws {SyscallError} when the port is taken.
+ * @param namespace a descriptor of it, or of a process in it. @param ports 0: one that is free.
+ * @throws {SyscallError} when a port is taken.
  */
-export function openSockets(pidfd: number, port: number): ResolverSockets {
+export function openSockets(namespace: number, ports: ResolverPorts): ResolverSockets {
+  const [datagrams, listener] = fromInside(namespace, [
+    op("socket", [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | O_NONBLOCK, 0], "for datagrams", { name: "datagrams" }),
+    bind("datagrams", ports.udp),
+    op("socket", [AF_INET, SOCK_STREAM | SOCK_CLOEXEC | O_NONBLOCK, 0], "for long answers", { name: "listener" }),
+    bind("listener", ports.tcp),
+    op("listen", [result("listener"), BACKLOG], "take connections"),
+  ], ["datagrams", "listener"]);
+  return { datagrams: datagrams!, listener: listener! };
+}
+
+function bind(name: string, port: number): Operation {
+  const address = socketAddress(RESOLVER_ADDRESS, port);
+  return op("bind", [result(name), address, address.length], "where the container asks", { on: RESOLVER_ADDRESS });
+}
+
+/** Runs operations in another network namespace, and takes the descriptors that some of them return. */
+function fromInside(namespace: number, operations: readonly Operation[], names: readonly string[]): number[] {
   const pair = new Int32Array(2);
   syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
   const [ours, theirs] = [pair[0]!, pair[1]!];
-  const address = socketAddress(RESOLVER_ADDRESS, port);
   const program: Program = [
-    op("setns", [pidfd, Number(CLONE_NEWNET)], "the container's network"),
-    op("socket", [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | O_NONBLOCK, 0], "for datagrams", { name: "datagrams" }),
-    op("bind", [result("datagrams"), address, address.length], "where the container asks", { on: RESOLVER_ADDRESS }),
-    op("socket", [AF_INET, SOCK_STREAM | SOCK_CLOEXEC | O_NONBLOCK, 0], "for long answers", { name: "listener" }),
-    op("bind", [result("listener"), address, address.length], "at the same place", { on: RESOLVER_ADDRESS }),
-    op("listen", [result("listener"), BACKLOG], "take connections"),
+    op("setns", [namespace, Number(CLONE_NEWNET)], "the container's network"),
+    ...operations,
     op("write", [theirs, "+", 1], "tell mini"),
     op("read", [theirs, { cell: "answer", size: 8 }, 1], "until it has taken them"),
     op("exit_group", [0], "done"),
   ];
-  const { pidfd: child, results } = spawn(program, { pass: [theirs, pidfd] });
+  const { pidfd: child, results } = spawn(program, { pass: [theirs, namespace] });
   close(theirs);
   const taken: number[] = [];
   try {
@@ -51,8 +76,8 @@ export function openSockets(pidfd: number, port: number): ResolverSockets {
       const failure = results.failure();
       throw new SyscallError(failure?.operation.call ?? "setns", failure?.errno ?? Errno.ESRCH, RESOLVER_ADDRESS);
     }
-    for (const name of ["datagrams", "listener"]) taken.push(syscall("pidfd_getfd", child, results.of(name)!, 0));
-    return { datagrams: taken[0]!, listener: taken[1]! };
+    for (const name of names) taken.push(syscall("pidfd_getfd", child, results.of(name)!, 0));
+    return taken;
   } catch (error) {
     taken.forEach(close);
     throw error;
@@ -62,6 +87,36 @@ export function openSockets(pidfd: number, port: number): ResolverSockets {
     close(child);
     results.close();
   }
+}
+
+/**
+ * Makes a resolver's sockets, and leads port 53 of its address to them where the kernel has nf_tables; else they have that port.
+ *
+ * @param namespace a descriptor of it, or of a process in it. @throws {SyscallError}
+ */
+export function makeResolver(namespace: number): ResolverSockets & { readonly ports: ResolverPorts } {
+  const sockets = openSockets(namespace, { udp: 0, tcp: 0 });
+  const ports = { udp: portOf(sockets.datagrams), tcp: portOf(sockets.listener) };
+  try {
+    const [fd] = fromInside(namespace, [
+      op("socket", [AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER], "to change its firewall", {
+        name: "firewall",
+      }),
+    ], ["firewall"]);
+    using inside = new Netlink(fd!);
+    redirectNames(inside, RESOLVER_ADDRESS, ports);
+    return { ...sockets, ports };
+  } catch (error) {
+    closeSockets(sockets);
+    if (!(error instanceof SyscallError)) throw error;
+    const ports = { udp: 53, tcp: 53 };
+    return { ...openSockets(namespace, ports), ports };
+  }
+}
+
+export function closeSockets({ datagrams, listener }: ResolverSockets): void {
+  close(datagrams);
+  close(listener);
 }
 
 /** The port that a socket is bound to. */
@@ -85,12 +140,8 @@ export class ResolverServer {
     this.#names = names;
     this.#short = forwarder(upstreams, false);
     this.#whole = forwarder(upstreams, true);
-    this.#done = Promise.allSettled([this.#datagrams(sockets.datagrams), this.#listen(sockets.listener)]).finally(
-      () => {
-        close(sockets.datagrams);
-        close(sockets.listener);
-      },
-    );
+    this.#done = Promise.allSettled([this.#datagrams(sockets.datagrams), this.#listen(sockets.listener)])
+      .finally(() => closeSockets(sockets));
   }
 
   /** Stops, and closes the sockets. */
