@@ -8,7 +8,7 @@ import { signalNumber } from "../runtime/signals.ts";
 import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
 import { cgroupPathBelow } from "./cgroups.ts";
 import { type Containers, writeFile } from "./containers.ts";
-import type { DeviceSpec } from "./devices.ts";
+import { type DeviceSpec, placeDevices } from "./devices.ts";
 import { etcMounts, sharedEtc } from "./etc.ts";
 import { emitContainer } from "./events.ts";
 import { limitResources, type Limits } from "./limits.ts";
@@ -268,8 +268,10 @@ function describe(
     readonlyRootfs: options.readonlyRootfs,
     limits: options.limits,
     ...options.devices.requests.length > 0 ? { devices: options.devices.requests } : {},
+    ...options.devices.asked.length > 0 ? { deviceRules: options.devices.asked } : {},
   };
   const folder = containers.folder(id);
+  const placed = placeDevices(options.devices, rights.userns !== undefined);
   const spec = buildSpec(config, {
     user,
     capabilities: options.capabilities,
@@ -277,7 +279,7 @@ function describe(
       capabilities: options.capabilities,
       imageArchitecture: source.architecture,
     }),
-    volumes,
+    volumes: [...volumes, ...placed.mounts],
     rlimits: options.rlimits,
     sysctl: options.sysctl,
     shmBytes: options.shmBytes,
@@ -285,7 +287,7 @@ function describe(
     etc: source.directory === undefined ? etcOf(containers, folder, hostname, rights, options.names) : [],
     cgroupsPath: cgroupPathBelow(options.limits.cgroupParent, id),
     resources: { ...limitResources(options.limits), devices: options.devices.rules },
-    devices: options.devices.devices,
+    devices: placed.devices,
   });
   return { config, spec: applyRights(spec, rights, containers.root) };
 }

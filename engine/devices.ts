@@ -1,8 +1,9 @@
 /** Devices of the host for a container: `--device`, `--device-cgroup-rule` and `--privileged`. */
 import { MiniError } from "../ffi/errors.ts";
 import type { DeviceRule } from "../runtime/resources.ts";
-import type { Device } from "../runtime/spec.ts";
+import type { Device, Mount, Spec } from "../runtime/spec.ts";
 import { majorMinor } from "./disks.ts";
+import type { ContainerConfig } from "./record.ts";
 
 /** A device, or a folder with devices in it, that a container is given. */
 export interface DeviceRequest {
@@ -16,10 +17,16 @@ export interface DeviceRequest {
 
 /** What `--device` and its relatives come to, for the specification. */
 export interface DeviceSpec {
-  /** What was asked for by path. */
+  /** What was asked for: by path, and by numbers. */
   readonly requests: readonly DeviceRequest[];
-  readonly devices: Device[];
+  readonly asked: readonly DeviceRule[];
+  readonly devices: HostDevice[];
   readonly rules: DeviceRule[];
+}
+
+/** A node for the container, and where the host has it. */
+export interface HostDevice extends Device {
+  readonly host: string;
 }
 
 const isAccess = (text: string) => /^[rwm]{1,3}$/.test(text) && new Set(text).size === text.length;
@@ -90,12 +97,14 @@ export function describeDevices(
     const all = nodesBelow("/dev", "/dev").filter((device) => !own.has(device.path));
     return {
       requests,
+      asked: rules,
       devices: [...all, ...given.map(({ device }) => device)],
       rules: [{ allow: true, access: "rwm" }],
     };
   }
   return {
     requests,
+    asked: rules,
     devices: given.map(({ device }) => device),
     rules: [
       NO_OTHERS,
@@ -111,7 +120,46 @@ export function describeDevices(
   };
 }
 
-function nodesOf({ host, container, access }: DeviceRequest): { device: Device; access: string }[] {
+/** The nodes as the specification has them. */
+const specDevices = (devices: readonly HostDevice[]): Device[] => devices.map(({ host: _, ...device }) => device);
+
+/**
+ * What the specification says of them: nodes, or in a user namespace, where none can be made, mounts of the host's own.
+ */
+export function placeDevices(
+  { devices }: DeviceSpec,
+  inUserNamespace: boolean,
+): { devices: Device[]; mounts: Mount[] } {
+  if (!inUserNamespace) return { devices: specDevices(devices), mounts: [] };
+  const mount = ({ host, path }: HostDevice): Mount => ({
+    destination: path,
+    type: "bind",
+    source: host,
+    options: ["bind"],
+  });
+  return { devices: [], mounts: devices.map(mount) };
+}
+
+/**
+ * The specification with the numbers that the host's devices have now: some get others when the machine is started again.
+ *
+ * @throws {MiniError} for a device that is not there any more.
+ */
+export function withDevicesOfNow(spec: Spec, config: ContainerConfig): Spec {
+  const { devices: requests = [], deviceRules = [], privileged = false } = config;
+  if (requests.length === 0 && !privileged) return spec;
+  const now = describeDevices(requests, deviceRules, privileged);
+  return {
+    ...spec,
+    linux: {
+      ...spec.linux,
+      resources: { ...spec.linux?.resources, devices: now.rules },
+      ...spec.linux?.devices ? { devices: specDevices(now.devices) } : {},
+    },
+  };
+}
+
+function nodesOf({ host, container, access }: DeviceRequest): { device: HostDevice; access: string }[] {
   const refuse = (what: string): never => {
     throw new MiniError(`--device ${host}: ${what}`);
   };
@@ -127,14 +175,15 @@ function nodesOf({ host, container, access }: DeviceRequest): { device: Device; 
     const devices = nodesBelow(host, container);
     return devices.length > 0 ? devices.map((device) => ({ device, access })) : refuse("there is no device in it");
   }
-  const device = nodeOf(info, container);
+  const device = nodeOf(info, host, container);
   return device ? [{ device, access }] : refuse("it is not a device; use --volume to mount a file or folder");
 }
 
 /** The node for a device of the host, with its owner and permissions; undefined for what is none. */
-function nodeOf(info: Deno.FileInfo, path: string): Device | undefined {
+function nodeOf(info: Deno.FileInfo, host: string, path: string): HostDevice | undefined {
   if (!info.isBlockDevice && !info.isCharDevice) return undefined;
   return {
+    host,
     path,
     type: info.isBlockDevice ? "b" : "c",
     ...majorMinor(info.rdev ?? 0),
@@ -158,8 +207,8 @@ const NOT_DEVICES: readonly string[] = [
 ];
 
 /** Every device in a folder of the host and the folders in it; links are not followed. */
-function nodesBelow(folder: string, container: string): Device[] {
-  const found: Device[] = [];
+function nodesBelow(folder: string, container: string): HostDevice[] {
+  const found: HostDevice[] = [];
   for (const { name, isSymlink } of Deno.readDirSync(folder)) {
     const host = `${folder}/${name}`, path = `${container}/${name}`;
     if (isSymlink || NOT_DEVICES.includes(name)) continue;
@@ -172,7 +221,7 @@ function nodesBelow(folder: string, container: string): Device[] {
     }
     if (info.isDirectory) found.push(...nodesBelow(host, path));
     else {
-      const device = nodeOf(info, path);
+      const device = nodeOf(info, host, path);
       if (device) found.push(device);
     }
   }

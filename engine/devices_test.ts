@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
-import { describeDevices, readDevice, readDeviceRule } from "./devices.ts";
+import { describeDevices, placeDevices, readDevice, readDeviceRule, withDevicesOfNow } from "./devices.ts";
+import type { ContainerConfig } from "./record.ts";
 import { majorMinor } from "./disks.ts";
 
 Deno.test("--device takes a path, another one in the container, and what may be done", () => {
@@ -40,7 +41,15 @@ Deno.test("a device of the host gets a node like the host's, and a rule", () => 
   );
   const { fileMode, ...rest } = devices[0]!;
   assert((fileMode! & 0o777) === fileMode);
-  assertEquals([devices.length, rest], [1, { path: "/dev/nothing", type: "c", major: 1, minor: 3, uid: 0, gid: 0 }]);
+  assertEquals([devices.length, rest], [1, {
+    host: "/dev/null",
+    path: "/dev/nothing",
+    type: "c",
+    major: 1,
+    minor: 3,
+    uid: 0,
+    gid: 0,
+  }]);
   assertEquals(rules, [
     { allow: false, access: "rwm" },
     { allow: true, type: "c", major: 1, minor: 3, access: "r" },
@@ -67,4 +76,43 @@ Deno.test("everything is every device of the host, those that were asked for in 
   assertEquals(rules, [{ allow: true, access: "rwm" }]);
   assertEquals(devices.filter((d) => d.path === "/dev/zero").map((d) => d.minor), [3]);
   assert(devices.some((d) => d.path === "/dev/full"));
+});
+
+Deno.test("in a user namespace the host's own nodes are mounted, since none can be made", () => {
+  const asked = describeDevices([{ host: "/dev/null", container: "/dev/x", access: "rw" }], [], false);
+  assertEquals(placeDevices(asked, true), {
+    devices: [],
+    mounts: [{ destination: "/dev/x", type: "bind", source: "/dev/null", options: ["bind"] }],
+  });
+  const { devices, mounts } = placeDevices(asked, false);
+  assertEquals([devices.map((d) => d.path), "host" in devices[0]!, mounts], [["/dev/x"], false, []]);
+});
+
+Deno.test("a device has the numbers that it has when the container is started", () => {
+  const spec = {
+    ociVersion: "1.2.0",
+    root: { path: "/" },
+    process: { cwd: "/", args: [""], user: { uid: 0, gid: 0 } },
+    linux: {
+      devices: [{ path: "/dev/x", type: "c" as const, major: 9, minor: 9 }],
+      resources: { pids: { limit: 5 }, devices: [{ allow: true, type: "c" as const, major: 9, minor: 9 }] },
+    },
+  };
+  const config = {
+    devices: [{ host: "/dev/null", container: "/dev/x", access: "r" }],
+    deviceRules: [{ allow: true, type: "b", access: "r" }],
+  } as unknown as ContainerConfig;
+  const { linux } = withDevicesOfNow(spec, config);
+  assertEquals(linux?.devices?.map((d) => [d.path, d.major, d.minor]), [["/dev/x", 1, 3]]);
+  assertEquals(linux?.resources, {
+    pids: { limit: 5 },
+    devices: [
+      { allow: false, access: "rwm" },
+      { allow: true, type: "c", major: 1, minor: 3, access: "r" },
+      { allow: true, type: "b", access: "r" },
+    ],
+  });
+  assertEquals(withDevicesOfNow(spec, {} as ContainerConfig), spec);
+  const gone = { devices: [{ host: "/dev/gone", container: "/dev/x", access: "r" }] } as unknown as ContainerConfig;
+  assertThrows(() => withDevicesOfNow(spec, gone), MiniError, "--device /dev/gone");
 });

@@ -20,13 +20,10 @@ function hasPids(): boolean {
 
 /** The fields of HostConfig that are about what a container may use. */
 export function limitsHostConfig(
-  { limits = {}, devices: requests = [] }: Pick<ContainerConfig, "limits" | "devices">,
-  { devices = [], resources }: Linux,
+  { limits = {}, devices = [], deviceRules = [] }: Pick<ContainerConfig, "limits" | "devices" | "deviceRules">,
+  { resources }: Linux,
 ): Record<string, unknown> {
   const { memory = 0, memorySwap } = limits;
-  const isOf = (rule: DeviceRule) => (d: { major?: number; minor?: number; type: string }) =>
-    d.major === rule.major && d.minor === rule.minor && (d.type === "b" ? "b" : "c") === rule.type;
-  const allowed = (resources?.devices ?? []).filter((rule) => rule.allow);
   const swap = memorySwap ?? 2 * memory;
   return {
     CgroupParent: limits.cgroupParent ?? "",
@@ -45,12 +42,12 @@ export function limitsHostConfig(
     CpuQuota: limits.cpuQuota ?? 0,
     CpusetCpus: limits.cpusetCpus ?? "",
     CpusetMems: limits.cpusetMems ?? "",
-    Devices: requests.map(({ host, container, access }) => ({
+    Devices: devices.map(({ host, container, access }) => ({
       PathOnHost: host,
       PathInContainer: container,
       CgroupPermissions: access,
     })),
-    DeviceCgroupRules: allowed.filter((rule) => !devices.some(isOf(rule)) && rule.type !== undefined).map(showRule),
+    DeviceCgroupRules: deviceRules.map(showRule),
     MemoryReservation: limits.memoryReservation ?? 0,
     MemorySwap: swap,
     MemorySwappiness: null,

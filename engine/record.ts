@@ -1,5 +1,6 @@
 /** What is written down of a container, `ROOT/containers/ID/container.json`: all that other commands know of it. */
 
+import type { DeviceRule } from "../runtime/resources.ts";
 import type { DeviceRequest } from "./devices.ts";
 import type { Limits } from "./limits.ts";
 import type { IpcMode, NamespaceMode, NetworkMode } from "./namespaces.ts";
@@ -53,6 +54,7 @@ export interface ContainerConfig {
   limits?: Limits;
   /** The host's devices that it was given. */
   devices?: readonly DeviceRequest[];
+  deviceRules?: readonly DeviceRule[];
 }
 
 /** What is done when a container ends by itself; `--restart`. */

@@ -13,6 +13,7 @@ import type { Store } from "../images/store.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
 import { joinOthers } from "./join.ts";
+import { withDevicesOfNow } from "./devices.ts";
 import { optionalFiles } from "./limits.ts";
 import type { PreparedNetworks } from "./network.ts";
 import { startTicks } from "./process.ts";
@@ -202,7 +203,7 @@ export function take(containers: Containers, store: Store, id: string): Made {
   try {
     const record = containers.record(id);
     if (!record) throw new MiniError(`container ${id.slice(0, 12)} was removed just now`);
-    const spec: Spec = JSON.parse(Deno.readTextFileSync(`${containers.folder(id)}/config.json`));
+    const spec = withDevicesOfNow(containers.spec(id), record.config);
     return { record, spec, layers: layersOf(store, record), lock };
   } catch (error) {
     containers.settle(id, lock);

@@ -63,6 +63,7 @@ function apply(tree: CgroupTree, path: string, write: CgroupWrite, optional: boo
   let result = attempt(), hindrance: string | undefined;
   // Only the first container of a tree, and one that is the first to need a controller, comes here.
   if (result === -Errno.ENOENT) {
+    if (optional && !controllers(tree).includes(controller)) return;
     hindrance = handDown(tree, path, controller);
     result = attempt();
   }

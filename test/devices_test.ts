@@ -65,6 +65,21 @@ miniTest("--device gives a device another name, and no more access than it says"
   assertEquals((await mini(["rm", "one"])).status, 0);
 }, [needsCgroup2]);
 
+miniTest("in a user namespace a device is the host's own, and --privileged gives all of them", async (context) => {
+  const { folder, inside } = context;
+  makeNode(`${folder}/node`);
+  Deno.chmodSync(`${folder}/node`, 0o666);
+  const flags = ["--network", "none", "--userns", "auto", "--device", `${folder}/node:/dev/thing:w`];
+  assertEquals(
+    await inside("(exec 3>/dev/thing) && echo written; (exec 3</dev/thing) 2>&1; true", ...flags),
+    "written\nsh: can't open /dev/thing: Operation not permitted\n",
+  );
+  assertEquals(
+    await inside(`mknod /made c ${MAJOR} ${MINOR} && (exec 3>/made) && ls /dev/kmsg`, "--privileged"),
+    "/dev/kmsg\n",
+  );
+}, [needsCgroup2]);
+
 miniTest("a folder of devices is every device in it", async ({ folder, inside }) => {
   Deno.mkdirSync(`${folder}/some/more`, { recursive: true });
   makeNode(`${folder}/some/a`);
