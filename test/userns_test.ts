@@ -158,6 +158,33 @@ miniTest(
   },
 );
 
+miniTest(
+  "a volume has the ids that it has inside, a folder of the host only with idmap",
+  async ({ mini, inside, folder }) => {
+    Deno.mkdirSync(`${folder}/data`);
+    Deno.writeTextFileSync(`${folder}/data/file`, "");
+    Deno.chownSync(`${folder}/data/file`, 7, 8);
+    const stat = "stat -c %u:%g /data/file";
+    assertEquals(await inside(stat, ...words(`--userns auto -v ${folder}/data:/data`)), "65534:65534\n");
+    assertEquals(
+      await inside(`${stat}; touch /data/mine`, ...words(`--userns auto -v ${folder}/data:/data:idmap`)),
+      "7:8\n",
+    );
+    assertEquals(Deno.statSync(`${folder}/data/mine`).uid, 0);
+    // Of two containers with other ids each, both see the same owners in what they share.
+    for (const flags of ["--userns auto", "--userns auto:size=1000", ""]) {
+      const seen = await inside(
+        `touch /data/file; chown 7:8 /data/file; ${stat}`,
+        ...words(`${flags} -v shared:/data`),
+      );
+      assertEquals(seen, "7:8\n", flags);
+    }
+    assertEquals((await mini(["volume", "rm", "shared"])).status, 0);
+    assertRefused(await mini(words(`run --rm -v ${folder}/data:/data:idmap starter true`)), 125, "/data", "idmap");
+    assertRefused(await mini(words("run --rm -v shared:/data:idmap starter true")), 125, "idmap", "not about a volume");
+  },
+);
+
 miniTest("--rootfs has its files' ids inside, too", async ({ folder, mini, inside }) => {
   Deno.mkdirSync(`${folder}/r/bin`, { recursive: true });
   await inside("cp /bin/busybox /v/sh; cp /bin/busybox /v/stat", "-v", `${folder}/r/bin:/v`);

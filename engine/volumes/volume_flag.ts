@@ -14,12 +14,13 @@ const GROUPS: readonly (readonly string[])[] = [
   ["nodev", "dev"],
   ["noexec", "exec"],
   ["bind", "rbind"],
+  ["idmap"],
   ["nocopy"],
   // How stale a virtual machine may see the host's files: here everybody sees them at once, which all of these allow.
   ["consistent", "cached", "delegated", "default"],
 ];
 /** Those about the host's folder, which a volume does not have. */
-const ABOUT_BIND = [...GROUPS[2]!, ...GROUPS[6]!];
+const ABOUT_BIND = [...GROUPS[2]!, ...GROUPS[6]!, "idmap"];
 const ATTRIBUTES = [...GROUPS[3]!, ...GROUPS[4]!, ...GROUPS[5]!];
 
 /**
@@ -88,11 +89,13 @@ export function readVolume(text: string): ContainerMount {
   if (isFolder) {
     const bind = list.find((option) => option === "bind" || option === "rbind") ?? "rbind";
     const propagation = list.filter((option) => GROUPS[2]!.includes(option));
+    // The files' ids are those in the container's user namespace.
+    const idmap = list.includes("idmap") ? [bind === "rbind" ? "ridmap" : "idmap"] : [];
     return {
       type: "bind",
       ...common,
       source: resolve(source),
-      options: [bind, ...attributes, ...propagation],
+      options: [bind, ...attributes, ...propagation, ...idmap],
       createSource: true,
     };
   }
