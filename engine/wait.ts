@@ -1,10 +1,8 @@
 /** Waiting until something has become of a container: `mini wait`. */
-import { close } from "../ffi/kernel.ts";
-import { readable } from "../ffi/reactor.ts";
 import type { Containers, Found } from "./containers.ts";
-import { pidfdOf } from "./control.ts";
 import type { StoredEvent } from "./events.ts";
 import { readEvents } from "./events_read.ts";
+import { whenEnded } from "./when_ended.ts";
 
 /** What is waited for: that it does not run, that it ends the next time, that it is removed. */
 export const WAIT_CONDITIONS = ["not-running", "next-exit", "removed"] as const;
@@ -35,24 +33,19 @@ export async function waitFor(
   return status;
 }
 
-async function whileRunning(containers: Containers, found: Found, since: number): Promise<number> {
-  const { id } = found.record;
-  let seen = false;
-  for (let now: Found | undefined = found;; now = await containers.find(id)) {
+async function whileRunning(
+  containers: Containers,
+  { record: { id }, running }: Found,
+  since: number,
+): Promise<number> {
+  for (;;) {
+    const now = await whenEnded(containers, id);
     if (!now) return await lastStatus(containers, id, since);
     const { status, record: { end, startedAt } } = now;
     if (status === "exited" && end) return end.exitCode;
     // Not one that has run before our eyes: its owner is about to remove it.
-    if (status === "created" && !startedAt && !seen) return 0;
-    const fd = pidfdOf(now);
-    if (fd !== undefined) {
-      seen = true;
-      try {
-        await readable(fd);
-      } finally {
-        close(fd);
-      }
-    } else await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+    if (status === "created" && !startedAt && !running) return 0;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
   }
 }
 
