@@ -18,7 +18,7 @@ import { optionalFiles } from "./limits.ts";
 import type { PreparedNetworks } from "./network.ts";
 import { startTicks } from "./process.ts";
 import { isMapped } from "./rights.ts";
-import type { Held } from "./volumes/provide.ts";
+import type { Held } from "./volumes/hold.ts";
 import type { ContainerRecord, RunningState } from "./record.ts";
 import { openView } from "./view.ts";
 
@@ -173,7 +173,7 @@ async function holdMounts(
   signal: AbortSignal | undefined,
 ): Promise<Held | undefined> {
   if (!record.mounts?.length) return undefined;
-  return await (await import("./volumes/provide.ts")).holdMounts(containers, record, signal);
+  return await (await import("./volumes/hold.ts")).holdMounts(containers, record, signal);
 }
 
 /** @throws {MiniError} for a container that is to have less than all of the host. */

@@ -173,3 +173,23 @@ miniTest("a file system that the kernel does not have, or that is nowhere, is to
   assertRefused(await mini(["run", "--rm", "-v", "nohost:/d", "starter", "true"]), 125, "no.such.host.invalid");
   await mini(["volume", "rm", "nosuch", "nowhere", "nohost"]);
 });
+
+miniTest("readonly is for what is mounted below as well, unless it is said otherwise", async (context) => {
+  const { inside, folder } = context, host = `${folder}/host`;
+  Deno.mkdirSync(`${host}/sub`, { recursive: true });
+  await runTool("mount", "-t", "tmpfs", "tmpfs", `${host}/sub`);
+  try {
+    Deno.writeTextFileSync(`${host}/sub/seen`, "");
+    const script = "ls /d/sub; for p in /d /d/sub; do touch $p/x 2>/dev/null && echo wrote $p && rm $p/x; done; true";
+    const run = (more: string) => inside(script, "--mount", `type=bind,src=${host},dst=/d${more}`);
+    assertEquals(await run(""), "seen\nwrote /d\nwrote /d/sub\n");
+    assertEquals(await run(",ro"), "seen\n");
+    assertEquals(await run(",ro,bind-recursive=readonly,bind-propagation=rprivate"), "seen\n");
+    assertEquals(await run(",ro,bind-recursive=writable"), "seen\nwrote /d/sub\n");
+    assertEquals(await run(",ro,bind-recursive=disabled"), "");
+    assertEquals(await run(",bind-nonrecursive"), "wrote /d\nwrote /d/sub\n");
+    assertEquals(await inside(script, "-v", `${host}:/d:ro`), "seen\n");
+  } finally {
+    await runTool("umount", `${host}/sub`);
+  }
+});

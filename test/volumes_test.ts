@@ -290,3 +290,45 @@ miniTest("a container in the background keeps its volumes over its restarts", as
   assertEquals(await volumesOf(context), ["logs"]);
   await ok(context, "volume", "rm", "logs");
 });
+
+miniTest("cp finds what a stopped container's volumes hold, and only that", async (context) => {
+  const { mini, inside, folder } = context;
+  await inside("mkdir -p /d/a /d/b; echo deep > /d/a/x; ln -s /etc /d/b/etc", "-v", "data:/d");
+  Deno.mkdirSync(`${folder}/host`);
+  await ok(context, "volume", "create", "-o", "type=none", "-o", "o=bind", "-o", `device=${folder}/host`, "host");
+  await ok(context, "volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "mem");
+  const flags = ["--mount", "src=data,dst=/s,volume-subpath=a", "-v", "host:/h", "-v", "mem:/m", "-v", "/own"];
+  await ok(context, "create", "--name", "web", ...flags, "starter", "true");
+  await ok(context, "cp", "web:/s/x", `${folder}/x`);
+  assertEquals(Deno.readTextFileSync(`${folder}/x`), "deep\n");
+  for (const place of ["/s/y", "/h/y", "/own/y"]) await ok(context, "cp", `${folder}/x`, `web:${place}`);
+  assertEquals(await inside("cat /d/a/y", "-v", "data:/d"), "deep\n");
+  assertEquals(Deno.readTextFileSync(`${folder}/host/y`), "deep\n");
+  // A path in the volume has become a link to the host's meanwhile.
+  await inside("mv /d/a /d/was; ln -s b/etc /d/a", "-v", "data:/d");
+  const outside = await mini(["cp", "web:/s/passwd", `${folder}/stolen`]);
+  assertEquals([outside.status, outside.stdout], [1, ""]);
+  assertStringIncludes(outside.stderr, "there is no a in the volume data");
+  await ok(context, "rm", "-v", "web");
+  await ok(context, "volume", "rm", "data", "host", "mem");
+});
+
+miniTest("in a user namespace, volumes belong to the container's own users", async (context) => {
+  const { inside } = context, auto = ["--userns", "auto"];
+  assertEquals(await inside("touch /d/x; stat -c %u /d/x", "-v", "data:/d", ...auto), "0\n");
+  assertEquals(
+    await inside(
+      "stat -c %u /d/x /s /etc/passwd",
+      "-v",
+      "data:/d",
+      "-v",
+      "etc:/etc",
+      "--mount",
+      "src=data,dst=/s,volume-subpath=x",
+      ...auto,
+    ),
+    "0\n0\n0\n",
+  );
+  assertEquals(await inside("stat -c %u /d/x", "-v", "data:/d"), "0\n");
+  await ok(context, "volume", "rm", "data", "etc");
+});

@@ -12,7 +12,7 @@ import type { Mount, Spec } from "../../runtime/spec.ts";
 import { type Containers, NoSuchContainer } from "../containers.ts";
 import { specOf } from "../mounts.ts";
 import type { ContainerRecord } from "../record.ts";
-import type { Held } from "../volumes/provide.ts";
+import type { Held } from "../volumes/hold.ts";
 import type { DecidedMount } from "../volumes/types.ts";
 import { linksFor, takeRoot } from "../view.ts";
 import type { Inside, Purpose } from "./inside.ts";
@@ -74,7 +74,7 @@ interface Volumes {
 async function openVolumes(containers: Containers, record: ContainerRecord): Promise<Volumes | undefined> {
   if (!record.mounts?.length) return undefined;
   const [{ holdMounts }, { kindOf }, { Volumes }] = await Promise.all([
-    import("../volumes/provide.ts"),
+    import("../volumes/hold.ts"),
     import("../volumes/local.ts"),
     import("../volumes/store.ts"),
   ]);

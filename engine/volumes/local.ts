@@ -90,7 +90,11 @@ async function resolveAddress(name: string, volume: string): Promise<string> {
 export async function mountFilesystem({ type, device, attributes, data }: Filesystem, volume: string): Promise<number> {
   const fail = (what: string, errno: number, context?: number): never => {
     const said = context === undefined ? "" : kernelMessages(context);
-    const hint = errno === Errno.ENODEV ? `this kernel has no file system ${type}` : errnoMeaning(errno);
+    const hint = errno === Errno.ENODEV
+      ? `this kernel has no file system ${type}`
+      : errno === Errno.EPERM
+      ? "only root may, with sudo"
+      : errnoMeaning(errno);
     throw new MiniError(
       `the volume ${volume} cannot be mounted: ${what}: ${said || `${hint} (${errnoName(errno)})`}`,
     );

@@ -33,7 +33,11 @@ export function subpathMount(folder: number, path: string, volume: string): numb
   try {
     return syscall("open_tree", fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
   } catch (error) {
-    if (!(error instanceof SyscallError) || error.errno !== Errno.EINVAL) throw error;
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.errno === Errno.EPERM) {
+      throw new MiniError(`a path in the volume ${volume} can be mounted by root only: run mini with sudo`);
+    }
+    if (error.errno !== Errno.EINVAL) throw error;
     throw new MiniError(
       `a path in the volume ${volume} can be mounted from Linux 6.15 on, because it is a file system of its own`,
     );
