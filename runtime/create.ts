@@ -2,9 +2,10 @@
 import { close } from "../ffi/kernel.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { Container, explainClone, ownStreams, prepare } from "./container.ts";
-import { abandon, goOn, makePair, receive, takeChild, takeTerminal } from "./handshake.ts";
+import { abandon, goOn, makePair, receive, takeChild, takeTerminal, withListener } from "./handshake.ts";
 import { plan } from "./plan.ts";
 import type { Gate } from "./plan_create.ts";
+import { usesNotify } from "./plan_seccomp.ts";
 import type { Spec } from "./spec.ts";
 
 /** What the caller has to do while the container is being made. */
@@ -15,6 +16,8 @@ export interface Steps {
   fill(container: Container, i: number): Promise<void>;
   /** Its namespaces and mounts are there, its root is the host's still. */
   environment(container: Container): Promise<void>;
+  /** Takes the descriptor that seccomp's notifications come from, which is closed afterwards. */
+  listener(container: Container, fd: number): Promise<void> | void;
   /** It is made; when this has returned it waits for its start, whatever becomes of the caller. */
   made(container: Container): void;
 }
@@ -98,12 +101,19 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
       }
     }
     const container = new Container(spawned, ours, kept, inside);
-    for (const step of [steps.environment, steps.made]) {
+    const order: ((made: Container) => Promise<void> | void)[] = [
+      steps.environment.bind(steps),
+      steps.made.bind(steps),
+    ];
+    if (usesNotify(spec.linux?.seccomp)) {
+      order.splice(1, 0, (made) => withListener(made.pidfd, made.results, (fd) => steps.listener(made, fd)));
+    }
+    for (const step of order) {
       if (!await receive(ours, 1)) {
         ended = true;
         await container.wait(); // which throws: an operation of ours has failed
       }
-      await step.call(steps, container);
+      await step(container);
       goOn(ours);
     }
     return container;

@@ -5,10 +5,11 @@ import { open } from "../ffi/open.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { Container, lastCapability, ownStreams, streams } from "./container.ts";
-import { abandon, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { abandon, goOn, makePair, receive, takeChild, takeTerminal, withListener } from "./handshake.ts";
 import { checkProcessLabels } from "./lsm.ts";
 import { CLONE_FLAG } from "./plan.ts";
 import { planExec } from "./plan_exec.ts";
+import { usesNotify } from "./plan_seccomp.ts";
 import type { Process, Spec } from "./spec.ts";
 import { checkProcess } from "./spec_check.ts";
 
@@ -33,6 +34,8 @@ export interface ExecOptions {
   readonly outlives?: boolean;
   /** How many descriptors from 3 on it keeps; they must be open. */
   readonly preserveFds?: number;
+  /** Takes the descriptor that seccomp's notifications come from, which is closed afterwards. */
+  readonly listener?: (pid: number, fd: number) => Promise<void> | void;
 }
 
 /** A descriptor of a running container's root, as its processes see it; the caller's to close. @throws {SyscallError} */
@@ -65,6 +68,7 @@ export async function startExec(target: Target, process: Process, options: ExecO
       detached: options.detached ?? false,
       outlives: options.outlives ?? false,
       preserveFds: options.preserveFds ?? 0,
+      listens: options.listener !== undefined,
       ownStreams: options.outlives && options.stdio ? ownStreams(options.stdio) : [],
     });
     spawned = spawn(program, {
@@ -86,6 +90,11 @@ export async function startExec(target: Target, process: Process, options: ExecO
   try {
     if (!options.detached) spawned = await takeChild(spawned, ours);
     const terminal = process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
+    if (options.listener && usesNotify(target.spec.linux?.seccomp) && await receive(ours, 1)) {
+      const { pid, pidfd, results } = spawned;
+      await withListener(pidfd, results, (fd) => options.listener!(pid, fd));
+      goOn(ours);
+    }
     return new Container(spawned, ours, terminal, {
       openRoot: () => openContainerRoot(target.pid),
       cwd: process.cwd,

@@ -6,9 +6,10 @@ import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../ffi/constants.ts";
 import { waitForExit } from "../ffi/exit_status.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
-import type { Spawned } from "../ffi/spawn.ts";
+import type { Results, Spawned } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { NETWORK_SOCKET } from "./plan_network.ts";
+import { LISTENER } from "./plan_seccomp.ts";
 
 /** A new pair: our end and the program's. */
 export function makePair(): [ours: number, theirs: number] {
@@ -80,4 +81,18 @@ export function abandon(spawned: Spawned, sync: number): void {
   waitForExit(spawned.pidfd);
   close(spawned.pidfd);
   spawned.results.close();
+}
+
+/** Takes the descriptor that seccomp's notifications of a process come from (plan_seccomp.ts), for as long as `use` takes. */
+export async function withListener(
+  pidfd: number,
+  results: Results,
+  use: (fd: number) => Promise<void> | void,
+): Promise<void> {
+  const fd = syscall("pidfd_getfd", pidfd, results.of(LISTENER)!, 0);
+  try {
+    await use(fd);
+  } finally {
+    close(fd);
+  }
 }

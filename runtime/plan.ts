@@ -53,7 +53,7 @@ import {
 } from "./plan_root.ts";
 import { schedulingOperations } from "./plan_scheduling.ts";
 import { offerTerminal, openTerminal, ownStreams, type Stream, streamOperations } from "./plan_streams.ts";
-import { seccompOperations } from "./plan_seccomp.ts";
+import { seccompOperations, usesNotify } from "./plan_seccomp.ts";
 import type { Spec } from "./spec.ts";
 
 export type { Rootfs } from "./plan_root.ts";
@@ -114,7 +114,7 @@ export function plan(input: PlanInput): Plan {
   const twice = namespaces.pid !== undefined || user;
   const isFresh = (path: string) => mounts.some((m) => m.destination === path && m.type === "tmpfs");
   const isBound = (path: string) => mounts.some((m) => m.destination === path && isBind(m));
-  const seccomp = seccompOperations(linux.seccomp, process.noNewPrivileges ?? false);
+  const seccomp = seccompOperations(linux.seccomp, process.noNewPrivileges ?? false, gate && descriptors.sync);
   const program = [
     ...newKeyring(gate?.keyring),
     ...oomScore(process.oomScoreAdj),
@@ -171,7 +171,12 @@ export function plan(input: PlanInput): Plan {
     ...signalOperations(),
     ...execOperations(
       process,
-      [...(gate ? waitForStart(descriptors.sync, gate) : []), ...(input.init ? [] : seccomp.late)],
+      // Who is asked about calls has to listen before the caller goes; otherwise the filter comes last.
+      [
+        ...(usesNotify(linux.seccomp) ? seccomp.late : []),
+        ...(gate ? waitForStart(descriptors.sync, gate) : []),
+        ...(input.init || usesNotify(linux.seccomp) ? [] : seccomp.late),
+      ],
       gate?.preserveFds,
     ),
     orphaned(),

@@ -42,6 +42,8 @@ export interface ExecInput {
   readonly outlives?: boolean;
   /** How many descriptors above 2 the program keeps. */
   readonly preserveFds?: number;
+  /** The caller takes the listener of seccomp's notifications. */
+  readonly listens?: boolean;
   /** Those of the streams that become the user's own. */
   readonly ownStreams?: readonly number[];
 }
@@ -54,7 +56,8 @@ const ROOT = "container root";
  */
 export function planExec(input: ExecInput): Program {
   const { process, sync } = input, terminal = process.terminal ?? false;
-  const seccomp = seccompOperations(input.seccomp, process.noNewPrivileges ?? false);
+  const listen = input.listens ? sync : undefined;
+  const seccomp = seccompOperations(input.seccomp, process.noNewPrivileges ?? false, listen);
   const affinity = process.execCPUAffinity ?? {};
   return [
     ...openLabels(process),

@@ -6,10 +6,13 @@ import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { compileSeccomp, type SeccompFilter } from "./seccomp.ts";
 import { defaultSeccomp } from "./seccomp_default.ts";
 import { PRECOMPILED } from "./seccomp_precompiled.ts";
+import { waitForCaller } from "./plan_process.ts";
 import type { LinuxSeccomp } from "./seccomp_types.ts";
 
 // SECCOMP_FILTER_FLAG_LOG and _SPEC_ALLOW. The process has one thread and nobody listens, so the others mean nothing here.
 const FLAGS = 2 | 4;
+/** The same, and SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV; then SECCOMP_FILTER_FLAG_NEW_LISTENER. */
+const NOTIFY_FLAGS = FLAGS | 32, NEW_LISTENER = 8;
 
 const { arch } = Deno.build;
 
@@ -26,7 +29,6 @@ export function seccompFilter(section: LinuxSeccomp): SeccompFilter {
   const key = keyOf(section);
   let filter = compiled.get(key);
   if (filter) return filter;
-  refuseNotify(section);
   filter = precompiled(key) ?? compileSeccomp(section, { architecture: arch });
   if (compiled.size >= MOST_KEPT) compiled.delete(compiled.keys().next().value!);
   compiled.set(key, filter);
@@ -49,13 +51,26 @@ function precompiled(key: string): SeccompFilter | undefined {
   return { bytes, instructions: bytes.length / 8, flags: 0 };
 }
 
-function refuseNotify({ defaultAction, syscalls = [] }: LinuxSeccomp): void {
-  if (
-    defaultAction === "SCMP_ACT_NOTIFY" ||
-    Array.isArray(syscalls) && syscalls.some((c) => c?.action === "SCMP_ACT_NOTIFY")
-  ) {
-    throw new MiniError("linux.seccomp: SCMP_ACT_NOTIFY needs a process that is asked, and mini has none");
-  }
+/** Whether a section asks another process about calls. */
+export function usesNotify(section: LinuxSeccomp | undefined): boolean {
+  return section !== undefined &&
+    (section.defaultAction === "SCMP_ACT_NOTIFY" ||
+      Array.isArray(section.syscalls) && section.syscalls.some((c) => c?.action === "SCMP_ACT_NOTIFY"));
+}
+
+/** Calls that are made under the filter before anybody can be asked. */
+const NOT_ASKED = ["write", "read"];
+
+function checkNotify({ defaultAction, listenerPath, syscalls = [] }: LinuxSeccomp, listen: number | undefined): void {
+  const refuse = (sentence: string) => {
+    throw new MiniError(`linux.seccomp: SCMP_ACT_NOTIFY ${sentence}`);
+  };
+  if (listen === undefined) refuse("needs a process that is asked, and mini has none");
+  if (!listenerPath) refuse("needs a listenerPath: the socket of the process that is asked");
+  if (defaultAction === "SCMP_ACT_NOTIFY") refuse("cannot be the default action: nobody could be asked at first");
+  const calls = syscalls.filter((call) => call.action === "SCMP_ACT_NOTIFY").flatMap((call) => call.names);
+  const early = NOT_ASKED.find((name) => calls.includes(name));
+  if (early) refuse(`cannot be used for the ${early} syscall: it is made before anybody can be asked`);
 }
 
 /** Where the filter is loaded among the operations that make a process what it is to be. */
@@ -66,16 +81,35 @@ export interface SeccompPlacement {
   readonly late: Operation[];
 }
 
-/** The operations that load a section's filter; none without a section. @throws {MiniError} as `seccompFilter`. */
-export function seccompOperations(section: LinuxSeccomp | undefined, noNewPrivileges: boolean): SeccompPlacement {
+/** What the operation is called whose result is the descriptor that the process which is asked listens at. */
+export const LISTENER = "seccomp listener";
+
+/**
+ * The operations that load a section's filter; none without a section.
+ *
+ * @param listen our end of a socket pair, whose other end takes the listener's descriptor (SCMP_ACT_NOTIFY).
+ * @throws {MiniError} as `seccompFilter`, and where nobody takes it.
+ */
+export function seccompOperations(
+  section: LinuxSeccomp | undefined,
+  noNewPrivileges: boolean,
+  listen?: number,
+): SeccompPlacement {
   if (section === undefined) return { early: [], late: [] };
+  const notify = usesNotify(section);
+  if (notify) checkNotify(section, listen);
   const { bytes, instructions, flags } = seccompFilter(section);
-  const load = op(
-    "seccomp",
-    // struct sock_fprog: the length is 16 bits, the rest of its word is padding.
-    [SECCOMP_SET_MODE_FILTER, flags & FLAGS, { words: [instructions, bytes] }],
-    `only system calls that its profile allows (a filter of ${instructions} instructions)`,
-    { on: "linux.seccomp" },
-  );
-  return noNewPrivileges ? { early: [], late: [load] } : { early: [load], late: [] };
+  const load = [
+    op(
+      "seccomp",
+      // struct sock_fprog: the length is 16 bits, the rest of its word is padding.
+      [SECCOMP_SET_MODE_FILTER, notify ? flags & NOTIFY_FLAGS | NEW_LISTENER : flags & FLAGS, {
+        words: [instructions, bytes],
+      }],
+      `only system calls that its profile allows (a filter of ${instructions} instructions)`,
+      { on: "linux.seccomp", name: LISTENER },
+    ),
+    ...(notify ? waitForCaller(listen!, "who is asked about its calls has to listen") : []),
+  ];
+  return noNewPrivileges ? { early: [], late: load } : { early: load, late: [] };
 }

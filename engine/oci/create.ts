@@ -138,6 +138,10 @@ export async function create(
           await runOutside(containers, record, spec, "creating", "prestart", "createRuntime");
           await runInside(containers, record, spec, "creating", made.pidfd, "createContainer");
         },
+        listener: async (_, fd) => {
+          const { sendListener } = await import("./send_descriptor.ts");
+          sendListener(spec.linux!.seccomp!, containers.state(record, "creating"), record.pid, fd);
+        },
         made: (made) => {
           containers.write(record);
           if (options.pidFile !== undefined) writePidFile(options.pidFile, made.pid);

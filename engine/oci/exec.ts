@@ -62,7 +62,11 @@ export async function exec(
   if (pidfd === undefined) throw new MiniError(`cannot exec in a stopped container: ${id} is not running`);
   const cgroup = record.cgroup === undefined ? undefined : cgroupBelow(record.cgroup, options.cgroup);
   const target: Target = { pid: record.pid, pidfd, spec, cgroup };
-  const common = { outlives: options.detach, preserveFds: fds.count };
+  const listener = async (pid: number, fd: number) => {
+    const { sendListener } = await import("./send_descriptor.ts");
+    sendListener(spec.linux!.seccomp!, containers.state(record), pid, fd);
+  };
+  const common = { outlives: options.detach, preserveFds: fds.count, listener };
   try {
     const container = await startExec(target, process, { ...common, ...terminal ? {} : { stdio: STANDARD } });
     if (container.terminal !== undefined && options.consoleSocket !== undefined) {

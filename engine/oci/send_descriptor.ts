@@ -2,6 +2,8 @@
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants.ts";
 import { MiniError, SyscallError } from "../../ffi/errors.ts";
 import { addressOf, close, syscall } from "../../ffi/kernel.ts";
+import type { LinuxSeccomp } from "../../runtime/seccomp_types.ts";
+import type { OciState } from "./containers.ts";
 
 /** sun_path, with its NUL. */
 const PATH_BYTES = 108;
@@ -46,4 +48,22 @@ export function sendDescriptor(path: string, fd: number, message: string): void 
   } finally {
     close(socket);
   }
+}
+
+/**
+ * Gives the descriptor of seccomp's notifications to the process that is asked, with the container process state as JSON:
+ * config-linux.md, "Seccomp", listenerPath.
+ *
+ * @param pid of the process that the filter is for. @throws {MiniError} when nobody listens there.
+ */
+export function sendListener(seccomp: LinuxSeccomp, state: OciState, pid: number, fd: number): void {
+  const { listenerPath, listenerMetadata } = seccomp;
+  const message = {
+    ociVersion: state.ociVersion,
+    fds: ["seccompFd"],
+    pid,
+    ...listenerMetadata === undefined ? {} : { metadata: listenerMetadata },
+    state,
+  };
+  sendDescriptor(listenerPath!, fd, JSON.stringify(message));
 }
