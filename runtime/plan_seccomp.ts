@@ -98,6 +98,9 @@ export function seccompOperations(
   if (section === undefined) return { early: [], late: [] };
   const notify = usesNotify(section);
   if (notify) checkNotify(section, listen);
+  else if (section.listenerPath && listen === undefined) {
+    throw new MiniError("linux.seccomp.listenerPath: a process that is asked about system calls is for bundles alone");
+  }
   const { bytes, instructions, flags } = seccompFilter(section);
   const load = [
     op(

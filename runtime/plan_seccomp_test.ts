@@ -42,10 +42,20 @@ Deno.test("flags that mean something for one thread without a listener go to the
   assertEquals(late[0]!.args[1], 2 | 4);
 });
 
-Deno.test("asking another process is refused, by rule and by default", () => {
-  const sections: LinuxSeccomp[] = [
-    { defaultAction: "SCMP_ACT_NOTIFY" },
-    { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["read"], action: "SCMP_ACT_NOTIFY" }] },
-  ];
-  for (const section of sections) assertThrows(() => seccompFilter(section), MiniError, "SCMP_ACT_NOTIFY");
+Deno.test("asking another process needs one that listens, and calls that can be asked about", () => {
+  const section = (names: string[], more: Partial<LinuxSeccomp> = {}): LinuxSeccomp => ({
+    defaultAction: "SCMP_ACT_ALLOW",
+    listenerPath: "/run/agent",
+    syscalls: [{ names, action: "SCMP_ACT_NOTIFY" }],
+    ...more,
+  });
+  const refused = (section: LinuxSeccomp, listen: number | undefined, words: string) =>
+    assertThrows(() => seccompOperations(section, true, listen), MiniError, words);
+  refused(section(["mkdirat"]), undefined, "SCMP_ACT_NOTIFY needs a process that is asked");
+  refused(section(["mkdirat"], { listenerPath: "" }), 3, "listenerPath");
+  refused(section(["mkdirat"], { defaultAction: "SCMP_ACT_NOTIFY" }), 3, "default action");
+  refused(section(["mkdirat", "write"]), 3, "write");
+  const { late } = seccompOperations(section(["mkdirat"]), true, 3);
+  assertEquals(late.map((operation) => operation.call), ["seccomp", "write", "read"]);
+  assertEquals(late[0]!.args[1], 8);
 });

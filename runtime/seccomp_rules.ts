@@ -146,8 +146,8 @@ export function readSection(section: LinuxSeccomp): Section {
   for (const architecture of architectures) {
     if (!ARCHITECTURES.has(architecture)) refuse(".architectures", `there is no architecture ${show(architecture)}`);
   }
-  if (section.listenerPath || section.listenerMetadata) {
-    refuse(".listenerPath", "a process that is asked about system calls is not supported by mini; leave it out");
+  if (section.listenerMetadata && !section.listenerPath) {
+    refuse(".listenerMetadata", "is for a process that is asked about system calls, and there is no listenerPath");
   }
   const defaultAction = readAction(section.defaultAction, section.defaultErrnoRet, ".defaultAction");
   const rules: Rule[] = [];

@@ -18,7 +18,7 @@ const WRONG: [LinuxSeccomp, string][] = [
   [section({ architectures: ["amd64"] }), 'linux.seccomp.architectures: there is no architecture "amd64"'],
   [section({ flags: ["LOG"] }), 'linux.seccomp.flags: there is no flag "LOG"'],
   [section({ syscalls: {} }), "linux.seccomp.syscalls: {} is not a list"],
-  [section({ listenerPath: "/run/x" }), "linux.seccomp.listenerPath: a process that is asked about system calls"],
+  [section({ listenerMetadata: "x" }), "linux.seccomp.listenerMetadata: is for a process that is asked about"],
   [
     section({ syscalls: [{ names: [], action: "SCMP_ACT_LOG" }] }),
     "linux.seccomp.syscalls[0]: it names no system call",

@@ -1,8 +1,9 @@
 /** Reads a bundle's config.json: the words of a stranger, of which nothing is believed before it has been looked at. */
 import { MiniError } from "../ffi/errors.ts";
 import { parseJson } from "./shape.ts";
+import type { Resources } from "./resources.ts";
 import type { Process, Spec } from "./spec.ts";
-import { processShape, specShape } from "./spec_shape.ts";
+import { processShape, resourcesShape, specShape } from "./spec_shape.ts";
 
 /** Of no use on Linux, or not carried out: told by name instead of being passed over. */
 const REFUSED: readonly (readonly [path: string, why: string])[] = [
@@ -68,6 +69,13 @@ export function parseProcess(json: string, what: string): Process {
   refuseByName({ process: value });
   normalizeProcess(value as Process);
   return value as Process;
+}
+
+/** The same for limits alone, `update --resources`. @throws {MiniError} */
+export function parseResources(json: string, what: string): Resources {
+  const value = parseJson(json, what);
+  resourcesShape(value, "resources");
+  return inDoubles(value as Resources);
 }
 
 /** What may be left out is there afterwards. */

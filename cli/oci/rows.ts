@@ -221,3 +221,51 @@ export const features: CommandRow = {
   flags: [],
   positionals: { min: 0, max: 0 },
 };
+
+const limit = (name: string, description: string): Flag => ({ name, kind: "string", description });
+
+export const update: CommandRow = {
+  name: "oci update",
+  group: GROUP,
+  summary: "Change the limits of a container",
+  usage: "[OPTIONS] ID",
+  flags: [
+    {
+      name: "resources",
+      short: "r",
+      kind: "string",
+      placeholder: "file",
+      complete: "file",
+      description: "Limits as JSON, '-' for standard input; all other flags are passed over then",
+    },
+    limit("blkio-weight", "Share of the disks, 10 to 1000"),
+    limit("cpu-period", "Length of a period in microseconds"),
+    limit("cpu-quota", "Processor time in a period in microseconds"),
+    limit("cpu-burst", "Processor time that may be saved up, in microseconds"),
+    limit("cpu-share", "Share of the processors, 2 to 262144"),
+    limit("cpu-rt-period", "Of cgroup version 1, which mini does not use"),
+    limit("cpu-rt-runtime", "Of cgroup version 1, which mini does not use"),
+    limit("cpu-idle", "1: runs only when nothing else wants to"),
+    limit("cpuset-cpus", "Processors, such as 0-3,7"),
+    limit("cpuset-mems", "Memory nodes, such as 0"),
+    limit("memory", "Memory in bytes, -1 for no limit"),
+    limit("memory-reservation", "Memory that it keeps when there is little"),
+    limit("memory-swap", "Memory and swap together in bytes, -1 for no limit"),
+    limit("pids-limit", "How many processes, -1 for no limit"),
+    limit("l3-cache-schema", "Of Intel's resource director, which mini does not use"),
+    limit("mem-bw-schema", "Of Intel's resource director, which mini does not use"),
+  ],
+  positionals: one,
+};
+
+export const events: CommandRow = {
+  name: "oci events",
+  group: GROUP,
+  summary: "Print what a container uses, again and again, and when memory was short",
+  usage: "[OPTIONS] ID",
+  flags: [
+    { name: "interval", kind: "duration", min: 1, default: "5s", description: "Time between two lines" },
+    { name: "stats", kind: "boolean", description: "Print one line and end" },
+  ],
+  positionals: one,
+};

@@ -15,6 +15,8 @@ export const ociCommands: readonly OciCommand[] = [
   { ...rows.list, load: () => import("./list.ts") },
   { ...rows.pause, load: () => import("./pause.ts") },
   { ...rows.resume, load: () => import("./resume.ts") },
+  { ...rows.update, load: () => import("./update.ts") },
+  { ...rows.events, load: () => import("./events.ts") },
   { ...rows.spec, load: () => import("./spec.ts") },
   { ...rows.features, load: () => import("./features.ts") },
 ];

@@ -143,6 +143,16 @@ export class OciContainers {
     return parseSpec(Deno.readTextFileSync(`${this.folder(record.id)}/config.json`), record.bundle);
   }
 
+  /** Changes the specification that is kept. */
+  writeSpec(record: OciRecord, spec: Spec): void {
+    const path = `${this.folder(record.id)}/config.json`;
+    // Beyond 2⁵³ a number is a bigint, and is written as what it is.
+    const exact = (_: string, value: unknown) =>
+      typeof value === "bigint" ? (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(`${value}`) : value;
+    Deno.writeTextFileSync(`${path}.tmp`, JSON.stringify(spec, exact), { mode: 0o600 });
+    Deno.renameSync(`${path}.tmp`, path);
+  }
+
   remove(id: string): void {
     Deno.removeSync(this.folder(id), { recursive: true });
   }
