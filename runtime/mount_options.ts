@@ -35,6 +35,8 @@ export interface MountOptions {
   readonly idmap?: "one" | "recursive";
   /** A tmpfs that begins with what the root has in its place, which whoever makes the container has to copy. */
   readonly copyUp: boolean;
+  /** What is mounted there already gets these options. */
+  readonly remount: boolean;
   /** What is left: the file system's own options, each with its value if it has one. */
   readonly data: readonly (readonly [key: string, value?: string])[];
 }
@@ -71,9 +73,21 @@ const PROPAGATION: Record<string, number> = {
   unbindable: MS_UNBINDABLE,
 };
 /** Options that other runtimes add to the specification and that are not carried out here. */
-const REFUSED = new Set(["remount", "move"]);
+const REFUSED = new Set(["move"]);
 /** What they stand for is what there is without them, or only how much the kernel says of it. */
-const WITHOUT_EFFECT = new Set(["defaults", "silent", "loud"]);
+const WITHOUT_EFFECT = new Set(["defaults", "silent", "loud", "iversion", "noiversion"]);
+/** Settings of a whole file system: of no effect on a bind mount of one, mount(8). */
+export const OF_FILE_SYSTEM: readonly string[] = [
+  "sync",
+  "async",
+  "dirsync",
+  "lazytime",
+  "nolazytime",
+  "mand",
+  "nomand",
+  "acl",
+  "noacl",
+];
 
 const recursive = (names: Record<string, number>) => Object.keys(names).map((name) => `r${name}`);
 /** What is understood beside the options of each file system; the last ones are the kernel's for many of them. */
@@ -81,7 +95,7 @@ export const MOUNT_OPTIONS: readonly string[] = [
   ...[SET, CLEAR, ATIME].flatMap((names) => [...Object.keys(names), ...recursive(names)]),
   ...[...Object.keys(PROPAGATION), ...recursive(PROPAGATION)],
   ...["bind", "rbind", "idmap", "ridmap", "tmpcopyup", ...WITHOUT_EFFECT],
-  ...["sync", "async", "dirsync", "lazytime", "nolazytime", "mand", "nomand"],
+  ...["remount", ...OF_FILE_SYSTEM],
 ].sort();
 
 /** @throws {MiniError} for an option that is known and not carried out here. */
@@ -89,7 +103,7 @@ export function parseMountOptions(options: readonly string[], destination: strin
   const here = new Attributes(), below = new Attributes();
   let bind = false, recursive = false, propagation = MS_PRIVATE, propagationRecursive = true;
   let idmap: MountOptions["idmap"];
-  let copyUp = false;
+  let copyUp = false, remount = false;
   const data: [string, string?][] = [];
   for (const option of options) {
     const plain = option.startsWith("r") && Object.hasOwn(PROPAGATION, option.slice(1)) ? option.slice(1) : option;
@@ -103,6 +117,8 @@ export function parseMountOptions(options: readonly string[], destination: strin
       recursive = option === "rbind";
     } else if (option === "idmap" || option === "ridmap") {
       idmap = option === "idmap" ? "one" : "recursive";
+    } else if (option === "remount") {
+      remount = true;
     } else if (option === "tmpcopyup") {
       copyUp = true;
     } else if (REFUSED.has(option)) {
@@ -125,6 +141,7 @@ export function parseMountOptions(options: readonly string[], destination: strin
     propagationRecursive,
     ...idmapping,
     copyUp,
+    remount,
     data,
   };
 }

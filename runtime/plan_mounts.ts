@@ -5,10 +5,13 @@ import {
   AT_RECURSIVE,
   F_DUPFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
+  FSCONFIG_CMD_RECONFIGURE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
   MOUNT_ATTR__ATIME,
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
@@ -28,7 +31,7 @@ import {
 } from "../ffi/constants.ts";
 import { Errno, MiniError } from "../ffi/errors.ts";
 import { type Argument, type Details, op, type Operation, result } from "../ffi/program.ts";
-import { parseMountOptions } from "./mount_options.ts";
+import { OF_FILE_SYSTEM, parseMountOptions } from "./mount_options.ts";
 import { components, makeInside, openInside, refuse } from "./plan_paths.ts";
 import { waitForCaller } from "./plan_process.ts";
 import { isProcFile } from "./spec_check.ts";
@@ -179,6 +182,8 @@ function notInProc(place: string, destination: string): Operation[] {
 /** What the operation is called that has the detached mount of entry `i` of the specification's list. */
 export const mountName = (i: number) => `mount ${i}`;
 
+const isRemount = (mount: Mount) => (mount.options ?? []).includes("remount");
+
 /** Whether it is a folder or file of the host. */
 export const isBind = (mount: Mount) =>
   mount.type === "bind" || (mount.options ?? []).some((o) => o === "bind" || o === "rbind");
@@ -195,7 +200,7 @@ export function bindSources(
   sources: ReadonlyMap<number, number> = new Map(),
 ): Operation[] {
   return mounts.flatMap((mount, i) => {
-    if (!isBind(mount)) return [];
+    if (!isBind(mount) || isRemount(mount)) return [];
     const { recursive, idmap: how } = parseMountOptions(mount.options ?? [], mount.destination);
     if (!mount.source) throw new MiniError(`the bind mount on ${mount.destination} has no source`);
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
@@ -220,9 +225,10 @@ function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
     options,
     destination,
   );
-  if (data.length > 0) {
+  const unknown = data.find(([key]) => !OF_FILE_SYSTEM.includes(key));
+  if (unknown) {
     throw new MiniError(
-      `the bind mount on ${destination} has an option that mini does not know: ${data[0]!.join("=")}`,
+      `the bind mount on ${destination} has an option that mini does not know: ${unknown.join("=")}`,
     );
   }
   const names = components(destination, "a mount's destination");
@@ -249,9 +255,36 @@ function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
   ];
 }
 
+/** Gives what is mounted on a destination other options. */
+function remount(mount: Mount, i: number): Operation[] {
+  const { destination, options = [] } = mount, place = `${mountName(i)} place`, context = `${mountName(i)} context`;
+  const { set, clear, setBelow, clearBelow, data } = parseMountOptions(options, destination);
+  const why = `its options ${options.join(",")}`, on = { on: destination };
+  const change = (flags: number, attributes: Argument) =>
+    op("mount_setattr", [result(place), "", AT_EMPTY_PATH | flags, attributes, 32], why, on);
+  return [
+    openInside(components(destination, "a mount's destination"), `what is mounted on ${destination}`, { name: place }),
+    ...(set || clear ? [change(0, mountAttr(set, clear, 0))] : []),
+    ...(setBelow || clearBelow ? [change(AT_RECURSIVE, mountAttr(setBelow, clearBelow, 0))] : []),
+    ...(data.length === 0 ? [] : [
+      op("fspick", [result(place), "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH], "its file system", {
+        name: context,
+        ...on,
+      }),
+      ...data.map(([key, value]) =>
+        value === undefined
+          ? op("fsconfig", [result(context), FSCONFIG_SET_FLAG, key, 0, 0], `its option ${key}`, on)
+          : op("fsconfig", [result(context), FSCONFIG_SET_STRING, key, value, 0], `its option ${key}=${value}`, on)
+      ),
+      op("fsconfig", [result(context), FSCONFIG_CMD_RECONFIGURE, 0, 0, 0], "set them", on),
+    ]),
+  ];
+}
+
 /** All mounts of a specification in its order. */
 export function mountOperations(mounts: readonly Mount[], facts: MountFacts, label?: string): Operation[] {
   return mounts.flatMap((mount, i) => {
+    if (isRemount(mount)) return remount(mount, i);
     if (isBind(mount)) return bindMount(mount, i, facts);
     const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
     if (!type) throw new MiniError(`the mount on ${mount.destination} has no type`);

@@ -54,6 +54,7 @@ export function parseSpec(json: string, bundle: string): Spec {
   normalizeProcess(spec.process);
   spec.root.path = below(bundle, spec.root.path);
   for (const mount of spec.mounts ?? []) {
+    if (!mount.destination.startsWith("/")) mount.destination = `/${mount.destination}`;
     const isBind = mount.type === "bind" || mount.options?.some((option) => option === "bind" || option === "rbind");
     if (isBind && mount.source !== undefined && mount.source !== "") mount.source = below(bundle, mount.source);
   }

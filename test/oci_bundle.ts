@@ -87,11 +87,10 @@ export class Runtime {
     } catch {
       return; // nothing was made
     }
-    // What ends is ours to reap, and a container waits for that.
-    const reaping = setInterval(ownDescendants, 20);
-    for (const id of ids) await this.run(["delete", "--force", id]);
-    clearInterval(reaping);
-    ownDescendants();
+    for (const id of ids) {
+      await this.run(["delete", "--force", id]);
+      ownDescendants(); // which reaps
+    }
   }
 }
 

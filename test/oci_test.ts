@@ -1,8 +1,17 @@
 /** The OCI command line: the life of containers, and what of it can go wrong. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Spec } from "../runtime/spec.ts";
-import { assertRefused, type Context, miniTest, type Need } from "./harness.ts";
+import { assertRefused, type Context, miniTest, type Need, until } from "./harness.ts";
+import { ownDescendants } from "./leaks.ts";
 import { makeBundle, miniRuntime, type Runtime, scriptSpec, writeSpec } from "./oci_bundle.ts";
+
+function existsProcess(pid: number): boolean {
+  try {
+    return Deno.statSync(`/proc/${pid}`).isDirectory;
+  } catch {
+    return false;
+  }
+}
 
 type Body = (context: Context & { runtime: Runtime; bundle: string; use(spec: unknown): void }) => Promise<void>;
 
@@ -155,7 +164,9 @@ ociTest("exec runs a further process, in the foreground and on its own", async (
   assertEquals(pids.length, 2);
   assert(pids.includes(pid));
   assertMatch(await runtime.do(["ps", "web"]), /PID[^\n]*\n.*sleep 60\n.*sleep 61\n/);
+  // As its adopted parent we reap it, and the container waits for that.
   Deno.kill(pid, "SIGKILL");
+  await until("its end", () => (ownDescendants(), !existsProcess(pid)));
 });
 
 ociTest("a paused container stands still", async ({ runtime, bundle, use }) => {

@@ -58,7 +58,7 @@ export async function runAndWarn(
   record: OciRecord,
   spec: Spec,
   status: Status,
-  kind: "poststart" | "poststop",
+  kind: "poststop",
   warn: Warn,
 ): Promise<void> {
   for (const hook of spec.hooks?.[kind] ?? []) {

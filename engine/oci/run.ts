@@ -33,7 +33,7 @@ export async function run(containers: OciContainers, id: string, options: RunOpt
     }
   };
   try {
-    await start(containers, id, warn);
+    await start(containers, id);
   } catch (error) {
     container.kill(SIGKILL);
     await container.wait().catch((error) => {

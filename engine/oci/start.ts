@@ -1,12 +1,11 @@
 /** `start`: lets a created container go. OCI runtime-spec, runtime.md, "Start". */
 import { O_NONBLOCK, O_RDWR, O_WRONLY } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
-import { close, syscall } from "../../ffi/kernel.ts";
+import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import type { Operation } from "../../ffi/program.ts";
 import { openProcess } from "../process.ts";
 import type { OciContainers, OciRecord } from "./containers.ts";
-import type { Warn } from "./hooks.ts";
 
 const SIGKILL = 9;
 /** As in elf.ts, which is not needed here otherwise. */
@@ -17,7 +16,7 @@ const RESULTS_HEADER = 64;
  *
  * @throws {MiniError} when it is not one that waits, or its program could not be executed.
  */
-export async function start(containers: OciContainers, id: string, warn: Warn): Promise<void> {
+export async function start(containers: OciContainers, id: string): Promise<void> {
   const lock = containers.lock(id);
   try {
     const record = containers.read(id), status = containers.status(record);
@@ -27,14 +26,28 @@ export async function start(containers: OciContainers, id: string, warn: Warn): 
     if (record.hooks.includes("startContainer")) await startHooks(containers, record);
     await begin(containers, record);
     if (!record.hooks.includes("poststart")) return;
-    const { runAndWarn } = await import("./hooks.ts");
-    await runAndWarn(containers, record, await containers.spec(record), "running", "poststart", warn);
+    await poststartHooks(containers, record);
   } finally {
     close(lock);
   }
 }
 
-/** A container whose hooks fail is ended: runtime.md, "Lifecycle", step 8. */
+/** A container whose hooks fail is ended: runtime.md, "Lifecycle", step 9. */
+async function poststartHooks(containers: OciContainers, record: OciRecord): Promise<void> {
+  const { runOutside } = await import("./hooks.ts");
+  // Opened before: by the time that a hook has failed the number may be another process's.
+  const pidfd = openProcess(record);
+  try {
+    await runOutside(containers, record, await containers.spec(record), "running", "poststart");
+  } catch (error) {
+    if (pidfd !== undefined) trySyscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);
+    throw error;
+  } finally {
+    if (pidfd !== undefined) close(pidfd);
+  }
+}
+
+/** The same for those before the program, step 7. */
 async function startHooks(containers: OciContainers, record: OciRecord): Promise<void> {
   const { runInside } = await import("./hooks.ts");
   const pidfd = openProcess(record);
