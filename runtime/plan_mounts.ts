@@ -221,10 +221,12 @@ export function bindSources(
 function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
   const { destination } = mount, name = mountName(i), place = `${name} place`;
   const options = mount.options ?? [];
-  const { set, clear, setBelow, clearBelow, data, recursive, propagation, propagationRecursive } = parseMountOptions(
-    options,
-    destination,
-  );
+  const { set, clear, setBelow, clearBelow, data, copyUp, recursive, propagation, propagationRecursive } =
+    parseMountOptions(
+      options,
+      destination,
+    );
+  if (copyUp) throw new MiniError(`the bind mount on ${destination} asks for tmpcopyup, which is for a tmpfs`);
   const unknown = data.find(([key]) => !OF_FILE_SYSTEM.includes(key));
   if (unknown) {
     throw new MiniError(

@@ -59,7 +59,8 @@ export function kindOf({ name, options }: Pick<Volume, "name" | "options">): Kin
   if (!type) return fail("its option type is missing: nfs, tmpfs, ext4, or none with o=bind");
   for (const text of [type, device, o]) if (text.includes("\0")) fail("a NUL character is not allowed in its options");
   const words = o.split(",").filter(Boolean);
-  const { bind, set, setBelow, data, propagation } = parseMountOptions(words, `the volume ${name}`);
+  const { bind, set, setBelow, data, propagation, copyUp, remount } = parseMountOptions(words, `the volume ${name}`);
+  if (copyUp || remount) fail(`o=${o}: ${copyUp ? "tmpcopyup" : "remount"} is not for volumes`);
   if (propagation !== MS_PRIVATE) fail(`o=${o}: how mounts pass on is said where the volume is mounted`);
   if (bind) {
     if (!device.startsWith("/")) fail(`device=${device} must be an absolute path of the host`);
