@@ -61,10 +61,10 @@ interface Named {
   readonly path: string;
 }
 
-/** Takes `CONTAINER:PATH` apart. A path of the host with a colon in it begins with `/` or `.`, as in Docker. */
+/** Takes `CONTAINER:PATH` apart. A path of the host with a colon in it begins with `/` or `.`, or has a `/` before it. */
 export function splitEnd(text: string): Named {
   const colon = text.indexOf(":");
-  if (colon < 0 || /^[./]/.test(text)) {
+  if (colon < 0 || /^\.|^[^:]*\//.test(text)) {
     if (text === "") throw new MiniError("a path to copy from or to is empty");
     return { path: text };
   }
