@@ -43,6 +43,17 @@ miniTest("rename gives another name, and the old one is free", async ({ mini, st
   await mini(["rm", "-f", "web", "old", "db"]);
 });
 
+/** Whether a command has opened what it is woken by: a process, or a folder. */
+function hasBegunToWait(pid: number): boolean {
+  return Array.from(Deno.readDirSync(`/proc/${pid}/fd`)).some(({ name }) => {
+    try {
+      return /pidfd|inotify/.test(Deno.readLinkSync(`/proc/${pid}/fd/${name}`));
+    } catch {
+      return false; // closed just now
+    }
+  });
+}
+
 miniTest("wait prints how containers end, whoever runs them", async ({ mini, start }) => {
   await mini(["run", "--name", "ended", "starter", "sh", "-c", "exit 3"]);
   await mini(["create", "--name", "made", "starter", "true"]);
@@ -61,8 +72,7 @@ miniTest("wait prints how containers end, whoever runs them", async ({ mini, sta
     await run(name, ...flags);
     const waiting = start(["wait", name]), removed = start(["wait", "--condition", "removed", name]);
     const next = start(["wait", "--condition", "next-exit", name]);
-    // They have begun to wait once they have looked, which nobody can see from outside: give them the time to.
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (const { pid } of [waiting, removed, next]) await until("it waits", () => hasBegunToWait(pid));
     assertEquals([waiting.stdout(), next.stdout(), removed.stdout()], ["", "", ""]);
     await end(name, status);
     assertEquals(await waiting.output, { status: 0, stdout: `${status}\n`, stderr: "" }, name);
