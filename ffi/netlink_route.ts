@@ -21,7 +21,12 @@ const RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_SETLINK = 19;
 const RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_GETROUTE = 26;
 const IFLA_ADDRESS = 1, IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18;
 const IFLA_NET_NS_PID = 19, IFLA_AF_SPEC = 26, IFLA_NET_NS_FD = 28, IFLA_EXT_MASK = 29;
-const IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2, VETH_INFO_PEER = 1;
+const IFLA_INFO_KIND = 1,
+  IFLA_INFO_DATA = 2,
+  IFLA_INFO_SLAVE_KIND = 4,
+  IFLA_INFO_SLAVE_DATA = 5,
+  IFLA_BRPORT_MODE = 4,
+  VETH_INFO_PEER = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8, IN6_ADDR_GEN_MODE_NONE = 1;
 const IFLA_MACVLAN_MODE = 1, IFLA_IPVLAN_MODE = 1;
 const IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_BROADCAST = 4, IFA_F_NODAD = 2;
@@ -126,6 +131,22 @@ export const noLinkLocal = (index: number, name: string): Message => ({
     nest(IFLA_AF_SPEC, nest(AF_INET6, attr(IFLA_INET6_ADDR_GEN_MODE, u8(IN6_ADDR_GEN_MODE_NONE)))),
   ),
   what: `keep IPv6 off ${name}`,
+});
+
+/** Lets a bridge send a packet back by the port that it came from. */
+export const hairpin = (name: string): Message => ({
+  type: RTM_NEWLINK,
+  flags: 0,
+  body: concat(
+    linkHeader(0, undefined),
+    attr(IFLA_IFNAME, text(name)),
+    nest(
+      IFLA_LINKINFO,
+      attr(IFLA_INFO_SLAVE_KIND, text("bridge").subarray(0, -1)),
+      nest(IFLA_INFO_SLAVE_DATA, attr(IFLA_BRPORT_MODE, u8(1))),
+    ),
+  ),
+  what: `let the bridge send back by ${name}`,
 });
 
 /** Removes a link, and with one end of a cable the other. */

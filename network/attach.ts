@@ -7,6 +7,7 @@ import {
   addAddress,
   addRoute,
   deleteLink,
+  hairpin,
   type IPVLAN_MODES,
   type LinkOptions,
   linkUp,
@@ -20,6 +21,7 @@ import {
   readLink,
 } from "../ffi/netlink_route.ts";
 import { ipBytes, parseIp, parseMac } from "./address.ts";
+import { bridgesCallFirewalls } from "./host.ts";
 import { explainLink, findLink } from "./bridge.ts";
 import type { Endpoint } from "./endpoints.ts";
 import type { Network } from "./store.ts";
@@ -52,6 +54,9 @@ export function plugIn(
     // The one that it had when it ran before: the kernel takes a namespace apart by and by.
     netlink.attempt([deleteLink(hostInterface)]);
     [failure] = netlink.attempt([message]);
+  }
+  if (!failure && hostInterface !== undefined && bridgesCallFirewalls()) {
+    [failure] = netlink.attempt([hairpin(hostInterface)]);
   }
   if (failure) throw explainLink(failure, `connect a container to the network ${network.name}`);
 }

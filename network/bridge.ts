@@ -58,7 +58,8 @@ export function ensureBridge(
   netlink.request(linkUp(link.index, name));
   // What is published at 127.0.0.1 leaves by the bridge with that source, and is answered to it. The firewall's `guard` sees to
   // it that nobody else gets at what listens there.
-  firewall.makeTables(familiesOf(network));
+  // Where they have been removed since, there may be others' ports to put back.
+  if (firewall.makeTables(familiesOf(network))) restore();
   setNetSysctl(`ipv4/conf/${name}/route_localnet`, "1");
   if (!network.internal) enableForwarding(network.ipv6).forEach(note);
   withTables(restore, () => firewall.addNetwork(network));
@@ -85,7 +86,7 @@ function attempt(netlink: Netlink, what: string, message: ReturnType<typeof newB
 export function explainLink(failure: NetlinkError, what: string): Error {
   if (failure.errno === Errno.EPERM) {
     return new MiniError(
-      `mini cannot ${what}: it may not change the network here, because it has no CAP_NET_ADMIN; --network none and host still work`,
+      `mini cannot ${what}: it may not change the network here, because it has no CAP_NET_ADMIN; --network host still works`,
     );
   }
   if (failure.errno === Errno.EOPNOTSUPP) {

@@ -145,7 +145,7 @@ export function reserve(
     netlink?.[Symbol.dispose]();
     firewall?.[Symbol.dispose]();
     throw error instanceof SyscallError && error.errno === Errno.EPERM
-      ? new MiniError(`mini may not set up networks here (${error.message}); --network none and host still work`)
+      ? new MiniError(`mini may not set up networks here (${error.message}); --network host still works`)
       : error;
   }
 }

@@ -89,11 +89,13 @@ export class Firewall implements Disposable {
     this.#netlink.batch(batchBegin, messages, batchEnd);
   }
 
-  /** Makes the tables where they are not there. */
-  makeTables(families: readonly Family[]): void {
+  /** Makes the tables where they are not there. Gives whether one was missing. */
+  makeTables(families: readonly Family[]): boolean {
+    let made = false;
     for (const family of families) {
       try {
         this.#batch(makeTable(family));
+        made = true;
       } catch (error) {
         // Another command was quicker; a batch is there as a whole or not at all.
         if (!isErrno(error, Errno.EEXIST) || (error as NetlinkError).what !== newTable(family, TABLE).what) {
@@ -101,6 +103,7 @@ export class Firewall implements Disposable {
         }
       }
     }
+    return made;
   }
 
   #add(entries: readonly Entry[]): void {
@@ -213,10 +216,10 @@ function explain(error: unknown): unknown {
   const { EPERM, EACCES, EOPNOTSUPP } = Errno;
   const missing = [EPROTONOSUPPORT, EAFNOSUPPORT, EOPNOTSUPP, EINVAL];
   const why = [EPERM, EACCES].includes(error.errno)
-    ? "mini may not change the firewall here, because it has no CAP_NET_ADMIN"
+    ? "mini may not change the firewall here, because it has no CAP_NET_ADMIN; --network host still works"
     : missing.includes(error.errno)
-    ? `this kernel lacks nf_tables or a part of it (CONFIG_NF_TABLES, NFT_NAT, NFT_MASQ, NFT_FIB_IPV4): ${error.message}`
+    ? `this kernel lacks nf_tables or a part of it (CONFIG_NF_TABLES, NFT_NAT, NFT_MASQ, NFT_FIB_IPV4): ${error.message}; ${STILL}`
     : undefined;
-  return why ? new MiniError(`${why}; ${STILL}`, undefined, { cause: error }) : error;
+  return why ? new MiniError(why, undefined, { cause: error }) : error;
 }
 const EINVAL = 22, EPROTONOSUPPORT = 93, EAFNOSUPPORT = 97;

@@ -50,5 +50,11 @@ export function enableForwarding(ipv6: boolean): string[] {
   return notes;
 }
 
+/**
+ * Whether packets between the ports of a bridge go through the firewalls of IP (br_netfilter). Then one to a published port of its
+ * own network is turned back inside the bridge.
+ */
+export const bridgesCallFirewalls = () => read("bridge/bridge-nf-call-iptables") === "1";
+
 /** Whether the kernel has IPv6, and it is not switched off. */
 export const hasIpv6 = () => read("ipv6/conf/all/disable_ipv6") === "0";

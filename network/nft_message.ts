@@ -256,8 +256,8 @@ export function readChain({ body }: Received): BaseChain | undefined {
 
 // Expressions. Registers: 1 is the first one of 16 bytes; 8 to 23 are those of four bytes, so that 9 is the second four bytes of 1.
 
-const META = { iifname: 6, oifname: 7, l4proto: 16 } as const;
-/** Loads the name of an interface, or the number of the transport protocol. */
+const META = { iif: 4, iifname: 6, oifname: 7, l4proto: 16 } as const;
+/** Loads the number (0 for none) or the name of an interface, or the number of the transport protocol. */
 export const meta = (key: keyof typeof META, register = 1): Expression =>
   expression("meta", attr(2, be32(META[key])), attr(1, be32(register)));
 
@@ -300,6 +300,12 @@ export const established = ctBits(CT_STATE, 2 | 4);
 export const redirected = ctBits(CT_STATUS, 0x20);
 
 const RTN_LOCAL = 2;
+/** Goes on for packets that do not come from an address of the host's own. */
+export const notFromThisHost: Expression[] = [
+  expression("fib", attr(3, be32(1)), attr(2, be32(3)), attr(1, be32(1))),
+  compare("!=", Uint8Array.of(RTN_LOCAL, 0, 0, 0)),
+];
+
 /** Goes on for packets to an address of the host's own. */
 export const toThisHost: Expression[] = [
   expression("fib", attr(3, be32(2)), attr(2, be32(3)), attr(1, be32(1))),

@@ -198,6 +198,15 @@ export function needsProgram(program: string): Need {
   return found ? undefined : `no ${program} here`;
 }
 
+/** Kills a process; one that has just ended by itself is as good. */
+function killIfThere(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** A test in folders of its own, skipped with a reason where a need is not met, failed when it leaves something behind. */
 export function miniTest(name: string, body: (context: Context) => Promise<void>, needs: readonly Need[] = []): void {
   const missing = [needsRoot(), ...needs].find((need) => need !== undefined);
@@ -230,7 +239,7 @@ export function miniTest(name: string, body: (context: Context) => Promise<void>
       if (failure !== undefined) one.kill("SIGKILL");
       await one.output.catch(() => {});
     }
-    if (failure !== undefined) { for (const pid of ownDescendants()) Deno.kill(pid, "SIGKILL"); }
+    if (failure !== undefined) ownDescendants().forEach(killIfThere);
     const leaks = await findLeaks(before, { folder, root, state });
     if (failure !== undefined && leaks.length > 0) await mini(["system", "check"]).catch(() => {});
     Deno.removeSync(folder, { recursive: true });
