@@ -3,9 +3,10 @@ import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/
 import { op, type Program, result } from "../ffi/program.ts";
 import { cloneAlone, cloneSibling, reapChild, tellChild } from "./plan_child.ts";
 import {
+  becomeUser,
   dieWithParent,
   execOperations,
-  identityOperations,
+  giveUpCapabilities,
   orphaned,
   rlimitOperations,
   signalOperations,
@@ -52,7 +53,8 @@ const ROOT = "container root";
 
 /**
  * The operations, in order. A pid namespace holds for children only, so the first process joins and clones; the second is the
- * caller's own child (or, detached, the first one's) and inside in every respect. What it executes until then is a sealed file that has nothing of the host's.
+ * caller's own child (or, detached, the first one's) and inside in every respect. All that takes rights which the container has not
+ * is done by the first one, which nobody in there sees. What it executes until then is a sealed file that has nothing of the host's.
  */
 export function planExec(input: ExecInput): Program {
   const { process, sync } = input, terminal = process.terminal ?? false;
@@ -64,23 +66,25 @@ export function planExec(input: ExecInput): Program {
     ...affinityOperations(affinity.initial, "process.execCPUAffinity.initial"),
     op("setns", [input.container, input.namespaces], "join the container's namespaces"),
     ...(input.namespaces & CLONE_NEWUSER ? becomeItsRoot() : []),
-    ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
     ...(terminal
       ? [
         op("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the container's root", { name: ROOT }),
         ...openTerminal(result(ROOT), process.user.uid),
-        ...offerTerminal(sync),
       ]
       : []),
     ...affinityOperations(affinity.final, "process.execCPUAffinity.final"),
     ...schedulingOperations(process),
     ...rlimitOperations(process),
-    ...streamOperations(terminal, input.streams),
     ...ownStreams(process, input.ownStreams),
     ...workingDirectory(process.cwd),
+    // A filter that is loaded without no_new_privs takes a capability.
+    ...giveUpCapabilities(process, input.lastCapability, seccomp.early.length > 0 ? ["CAP_SYS_ADMIN"] : []),
+    ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
+    ...(terminal ? offerTerminal(sync) : []),
+    ...streamOperations(terminal, input.streams),
     ...labelOperations(process),
     ...seccomp.early,
-    ...identityOperations(process, input.lastCapability, input.setgroups),
+    ...becomeUser(process, input.lastCapability, input.setgroups),
     ...(input.detached || input.outlives ? [] : dieWithParent(sync)),
     ...signalOperations(),
     ...execOperations(process, seccomp.late, input.preserveFds),

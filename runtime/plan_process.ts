@@ -49,11 +49,8 @@ export function workingDirectory(cwd: string): Operation[] {
   ];
 }
 
-/** User, groups and capabilities, in the only order that works; credentials(7), capabilities(7). */
-export function identityOperations(process: Process, lastCapability: number, setgroups = true): Operation[] {
-  const { user, capabilities = {} } = process;
-  const bounding = capabilityMask(capabilities.bounding ?? []);
-  const known = CAPABILITIES.slice(0, lastCapability + 1);
+/** The masks of a process's capabilities. @throws {MiniError} for one that this kernel does not know. */
+function capabilityMasks({ capabilities = {} }: Process, lastCapability: number) {
   const all = (1n << BigInt(lastCapability + 1)) - 1n;
   const within = (names: string[] | undefined, what: string) => {
     const mask = capabilityMask(names ?? []);
@@ -62,20 +59,28 @@ export function identityOperations(process: Process, lastCapability: number, set
     }
     return mask;
   };
-  const effective = within(capabilities.effective, "effective"),
-    permitted = within(capabilities.permitted, "permitted");
-  const inheritable = within(capabilities.inheritable, "inheritable");
-  const groups = [...new Set([user.gid, ...user.additionalGids ?? []])];
+  return {
+    effective: within(capabilities.effective, "effective"),
+    permitted: within(capabilities.permitted, "permitted"),
+    inheritable: within(capabilities.inheritable, "inheritable"),
+  };
+}
+
+/** Sets the three sets of capabilities, capset(2). */
+export function capset(effective: bigint, permitted: bigint, inheritable: bigint, why: string): Operation {
   const low = (mask: bigint) => Number(mask & 0xffffffffn), high = (mask: bigint) => Number(mask >> 32n);
-  const capData = new Uint8Array(
-    new Uint32Array(
-      [effective, permitted, inheritable].map(low)
-        .concat([effective, permitted, inheritable].map(high)),
-    ).buffer,
-  );
-  const header = new Uint8Array(new Uint32Array([_LINUX_CAPABILITY_VERSION_3, 0]).buffer);
+  const sets = [effective, permitted, inheritable];
+  return op("capset", [
+    new Uint8Array(new Uint32Array([_LINUX_CAPABILITY_VERSION_3, 0]).buffer),
+    new Uint8Array(new Uint32Array([...sets.map(low), ...sets.map(high)]).buffer),
+  ], why);
+}
+
+/** What no program of the process's may ever get, whatever it executes. */
+function boundingOperations({ capabilities = {} }: Process, lastCapability: number): Operation[] {
+  const bounding = capabilityMask(capabilities.bounding ?? []);
   return [
-    ...known.flatMap((name, number) =>
+    ...CAPABILITIES.slice(0, lastCapability + 1).flatMap((name, number) =>
       bounding & 1n << BigInt(number)
         ? []
         : [op("prctl", [PR_CAPBSET_DROP, number, 0, 0, 0], `no program may ever get ${name}`, { on: name })]
@@ -85,6 +90,36 @@ export function identityOperations(process: Process, lastCapability: number, set
       { length: Math.max(0, lastCapability + 1 - CAPABILITIES.length) },
       (_, i) => op("prctl", [PR_CAPBSET_DROP, CAPABILITIES.length + i, 0, 0, 0], "a capability without a name here"),
     ),
+  ];
+}
+
+/**
+ * All that a process that joins a container gives up before anybody in there can see it: it keeps what its program may do,
+ * and what the change of user takes. Whoever in the container may trace it (CAP_SYS_PTRACE) gains no more by that.
+ *
+ * @param more what the last steps take besides.
+ */
+export function giveUpCapabilities(process: Process, lastCapability: number, more: readonly string[]): Operation[] {
+  const { effective, permitted, inheritable } = capabilityMasks(process, lastCapability);
+  const kept = effective | permitted | inheritable |
+    capabilityMask(["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", ...more]);
+  return [
+    ...boundingOperations(process, lastCapability),
+    capset(kept, kept, 0n, "nothing that a program in the container could take from us"),
+  ];
+}
+
+/** User, groups and capabilities, in the only order that works; credentials(7), capabilities(7). */
+export function identityOperations(process: Process, lastCapability: number, setgroups = true): Operation[] {
+  return [...boundingOperations(process, lastCapability), ...becomeUser(process, lastCapability, setgroups)];
+}
+
+/** The same where the bounding set is settled. */
+export function becomeUser(process: Process, lastCapability: number, setgroups = true): Operation[] {
+  const { user, capabilities = {} } = process;
+  const { effective, permitted, inheritable } = capabilityMasks(process, lastCapability);
+  const groups = [...new Set([user.gid, ...user.additionalGids ?? []])];
+  return [
     op("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], "keep capabilities over the change of user, to choose among them"),
     // Where an ordinary user has written its maps itself it may not, and the groups of the host's that it is in are nobody's.
     op("setgroups", [groups.length, new Uint8Array(new Uint32Array(groups).buffer)], `groups ${groups.join(" ")}`, {
@@ -92,7 +127,7 @@ export function identityOperations(process: Process, lastCapability: number, set
     }),
     op("setresgid", [user.gid, user.gid, user.gid], `group ${user.gid}`),
     op("setresuid", [user.uid, user.uid, user.uid], `user ${user.uid}`),
-    op("capset", [header, capData], "exactly the capabilities asked for"),
+    capset(effective, permitted, inheritable, "exactly the capabilities asked for"),
     op("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], "none handed on to programs of other users"),
     ...(capabilities.ambient ?? []).map((name) =>
       op("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capabilityNumber(name), 0, 0], `except ${name}`, { on: name })

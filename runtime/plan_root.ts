@@ -1,6 +1,5 @@
 /** The container's root: where it comes from, and how it becomes the root. */
 import {
-  _LINUX_CAPABILITY_VERSION_3,
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
@@ -25,6 +24,7 @@ import {
 import { type Argument, op, type Operation, result } from "../ffi/program.ts";
 import { idmap, newFilesystem } from "./plan_mounts.ts";
 import { ROOT } from "./plan_paths.ts";
+import { capset } from "./plan_process.ts";
 
 /** Where a container's root comes from. */
 export type Rootfs =
@@ -194,20 +194,11 @@ function stackIdmapped(rootfs: IdmappedOverlay, user: number, label: string | un
     // Overlayfs makes files of its own as whoever mounts it, and that must be somebody whom the mounts have an id for.
     op("setfsgid", [owner.gid], "what overlayfs makes belongs to the container's root"),
     op("setfsuid", [owner.uid], "what overlayfs makes belongs to the container's root"),
-    capset(capabilities, "which may do all that mini may"),
+    capset(capabilities, capabilities, 0n, "which may do all that mini may"),
     op("mount", ["overlay", "root", "overlay", 0, labelled(options, label)], "stack the layers", { on: target }),
     op("setfsuid", [0], "back"),
     op("setfsgid", [0], "back"),
   ];
-}
-
-/** Sets the permitted and effective capabilities, capset(2). */
-function capset(mask: bigint, why: string): Operation {
-  const low = Number(mask & 0xffffffffn), high = Number(mask >> 32n);
-  return op("capset", [
-    new Uint8Array(new Uint32Array([_LINUX_CAPABILITY_VERSION_3, 0]).buffer),
-    new Uint8Array(new Uint32Array([low, low, 0, high, high, 0]).buffer),
-  ], why);
 }
 
 /** Makes it the root, and nothing of the old one is left. */

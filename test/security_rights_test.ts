@@ -170,3 +170,21 @@ miniTest(
     assertEquals(await inside("readlink /proc/self/exe"), "/bin/busybox\n");
   },
 );
+
+miniTest("no process of exec is ever seen with more capabilities than its program has", async ({ mini, start }) => {
+  const running = start([...words("run --rm --name it starter sh -c"), "echo ready; sleep 100"]);
+  await until("the container", () => running.stdout() === "ready\n");
+  const watcher = start([
+    ...words("exec it sh -c"),
+    "echo watching; end=$(($(date +%s)+4)); while [ $(date +%s) -lt $end ]; do grep -h ^CapPrm /proc/[0-9]*/status; done 2>/dev/null | sort -u",
+  ]);
+  await until("the watcher", () => watcher.stdout().includes("watching"));
+  for (const flags of ["", "-u 1000", "-t", "-d"]) {
+    for (let i = 0; i < 3; i++) assertEquals((await mini(words(`exec ${flags} it true`))).status, 0);
+  }
+  const seen = (await watcher.output).stdout.trim().split("\n").slice(1);
+  const container = 0xa80425fbn;
+  for (const line of seen) assertEquals(BigInt(`0x${line.split("\t")[1]}`) & ~container, 0n, line);
+  await mini(["kill", "it"]);
+  await running.output;
+});

@@ -1,0 +1,53 @@
+import { assert, assertEquals } from "@std/assert";
+import { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER } from "../ffi/constants.ts";
+import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
+import { type ExecInput, planExec } from "./plan_exec.ts";
+import type { Process } from "./spec.ts";
+
+const capabilities = [...DEFAULT_CAPABILITIES];
+const process: Process = {
+  cwd: "/work",
+  args: ["/bin/tool"],
+  user: { uid: 7, gid: 8 },
+  capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+  noNewPrivileges: true,
+  rlimits: [{ type: "RLIMIT_NOFILE", soft: 10, hard: 20 }],
+};
+const plan = (more: Partial<ExecInput> = {}) =>
+  planExec({
+    process,
+    seccomp: undefined,
+    namespaces: CLONE_NEWPID | CLONE_NEWNS,
+    container: 9,
+    sync: 3,
+    streams: [4, 5, 6],
+    lastCapability: 40,
+    detached: false,
+    ...more,
+  });
+
+/** The mask that a capset makes permitted. */
+function permitted(program: ReturnType<typeof plan>, after: number): bigint {
+  const set = program.slice(after).find((o) => o.call === "capset")!.args[1] as Uint8Array<ArrayBuffer>;
+  const words = new Uint32Array(set.buffer);
+  return BigInt(words[1]!) | BigInt(words[4]!) << 32n;
+}
+
+Deno.test("whoever may trace the process that joins a container gains no right that the container has not", () => {
+  const at = (call: string) => program.findIndex((o) => o.call === call);
+  let program = plan();
+  assert(at("capset") < at("clone3"));
+  const default14 = 0xa80425fbn; // with SETUID, SETGID and SETPCAP among them
+  assertEquals([permitted(program, 0), permitted(program, at("clone3"))], [default14, default14]);
+  const dropped = program.findLastIndex((o) => o.call === "prctl" && o.args[0] === 24);
+  for (const before of [at("prlimit64"), at("chdir"), dropped]) assert(before > 0 && before < at("clone3"));
+  assert(at("setresuid") > at("clone3"));
+  program = plan({ process: { ...process, capabilities: {} } });
+  assertEquals([permitted(program, 0), permitted(program, at("clone3"))], [0b111000000n, 0n]);
+});
+
+Deno.test("in a user namespace it is the root of that before it does anything there", () => {
+  const program = plan({ namespaces: CLONE_NEWPID | CLONE_NEWUSER });
+  const calls = program.map((o) => o.call);
+  assertEquals(calls.slice(0, 3), ["setns", "setresgid", "setresuid"]);
+});
