@@ -1,4 +1,5 @@
 /** Disks and other devices of the host, by their nodes in /dev. */
+import { isThere } from "../ffi/is_there.ts";
 import { MiniError } from "../ffi/errors.ts";
 
 /** The numbers of a device, out of st_rdev of stat(2): makedev(3). */
@@ -29,14 +30,4 @@ export function diskNumbers(path: string): { major: number; minor: number } {
     throw new MiniError(`${path} is a part of a disk, and limits are for whole disks: give /dev/${disk}`);
   }
   return numbers;
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

@@ -1,4 +1,5 @@
 /** Opens the files of a container that does not run: its layers and its changes, with its volumes in them. */
+import { isThere } from "../../ffi/is_there.ts";
 import { CLONE_NEWNS, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { statAt } from "../../ffi/file_info.ts";
 import { close } from "../../ffi/kernel.ts";
@@ -127,14 +128,4 @@ function rootfsOf(
   // Its own changes are a layer like the others: nothing is written to them, not even the folders that volumes need.
   const lowers = [...layers, upper], links = linksFor(target, upper);
   return { rootfs: overlayRootfs({ lowers, upper: SCRATCH_UPPER, work: SCRATCH_WORK, target, links }), scratch: true };
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

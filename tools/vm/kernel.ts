@@ -2,6 +2,7 @@
  * A kernel for the test machine: Debian's for clouds, as the host's own apt finds it. It is only unpacked, into a folder of
  * ours; nothing of the host's own booting changes.
  */
+import { isThere } from "../../ffi/is_there.ts";
 import { Unavailable } from "./unavailable.ts";
 
 /** The package that names the newest kernel package among those it depends on. */
@@ -95,16 +96,6 @@ async function unpack(cache: string): Promise<Kernel> {
   const made = cached(cache);
   if (!made) throw new Unavailable("the kernel package has no modules");
   return made;
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** The files of modules and of what they need, in the order that they are to be loaded in. modules.dep(5) */

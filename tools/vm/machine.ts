@@ -2,6 +2,7 @@
  * A machine that lives for one command: QEMU with a Debian kernel whose cgroups are all version 2, on this machine's own files.
  * It needs no hardware's help, and takes a few seconds to start without it. What it writes goes to a disk of its own.
  */
+import { isThere } from "../../ffi/is_there.ts";
 import { cpio, type Entry } from "./cpio.ts";
 import { type Kernel, kernel, moduleFiles } from "./kernel.ts";
 import { Unavailable } from "./unavailable.ts";
@@ -60,14 +61,6 @@ export async function runInMachine(job: Job): Promise<Outcome> {
   }
 }
 
-function isThere(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
-
 const find = (program: string, folders: string[]) => folders.map((folder) => `${folder}/${program}`).find(isThere);
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -109,13 +102,7 @@ async function makeDisk(mkfs: string, path: string): Promise<void> {
 
 /** Whether the processor helps; without that QEMU translates, some ten times slower. */
 function accelerated(): boolean {
-  const has = (module: string) => {
-    try {
-      return Deno.statSync(`/sys/module/${module}`).isDirectory;
-    } catch {
-      return false;
-    }
-  };
+  const has = (module: string) => isThere(`/sys/module/${module}`);
   try {
     Deno.openSync("/dev/kvm", { read: true, write: true }).close();
     return has("kvm_intel") || has("kvm_amd");
@@ -154,7 +141,7 @@ async function boot(
     machine?.kill("SIGKILL");
   }, milliseconds);
   try {
-    for (let tries = 0; !exists(socket); tries++) {
+    for (let tries = 0; !isThere(socket); tries++) {
       if (tries > 500) throw new Error(`${daemon} does not listen`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -189,7 +176,7 @@ async function boot(
       status: status === undefined ? undefined : Number(status),
       report: xml,
       log: [
-        ...(exists(log) ? Deno.readTextFileSync(log) : "").split("\n").slice(-30),
+        ...(isThere(log) ? Deno.readTextFileSync(log) : "").split("\n").slice(-30),
         `QEMU: ${signal ?? `exit status ${code}`} ${await errors}`,
       ].join("\n"),
       late,
@@ -215,12 +202,3 @@ const WITH_US = ["--pdeathsig", "KILL", "--"];
 
 /** What QEMU pretends to be: as little as V8 asks for, since it translates the rest more slowly than V8 does without. */
 const CPU = "Nehalem";
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
