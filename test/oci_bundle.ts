@@ -87,6 +87,7 @@ export class Runtime {
     } catch {
       return; // nothing was made
     }
+    ownDescendants();
     for (const id of ids) {
       await this.run(["delete", "--force", id]);
       ownDescendants(); // which reaps
