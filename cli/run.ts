@@ -4,6 +4,8 @@ import { Containers } from "../engine/containers.ts";
 import { explainHost } from "../engine/host_error.ts";
 import { run } from "../engine/run.ts";
 import type { Invocation } from "./command.ts";
+import type { ExplainFormat } from "./explain_output.ts";
+import type { FlagValues } from "./flag_values.ts";
 import { findSource, readOptions } from "./container_options.ts";
 import { tell } from "./note.ts";
 import { write } from "./output.ts";
@@ -20,8 +22,28 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
     throw explainHost(error, globals);
   });
   const containers = new Containers(globals.root, globals.state);
-  if (!background) return await run(containers, source, options, tell);
+  const explain = await explainFlags(flags);
+  if (!background) return await run(containers, source, options, tell, explain);
   const { runInBackground } = await import("../engine/background.ts");
-  write(`${await runInBackground(containers, source, options, tell)}\n`);
+  write(`${await runInBackground(containers, source, options, tell, explain)}\n`);
   return 0;
+}
+
+/** Nothing of it is loaded without --explain. What is told goes to standard error: standard output is the container's. */
+async function explainFlags(flags: FlagValues) {
+  if (!flags.boolean("explain")) {
+    if (flags.given("explain-format")) {
+      throw new MiniError("--explain-format says how --explain is printed: add --explain");
+    }
+    return undefined;
+  }
+  const [{ explaining }, { showSteps }, { terminalLook }] = await Promise.all([
+    import("../engine/explain_run.ts"),
+    import("./explain_output.ts"),
+    import("./terminal.ts"),
+  ]);
+  const format = (flags.string("explain-format") ?? "table") as ExplainFormat;
+  return explaining((steps) => {
+    write(showSteps(steps, { format, fold: Deno.stderr.isTerminal(), ...terminalLook(Deno.stderr) }), Deno.stderr);
+  }).explain;
 }

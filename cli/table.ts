@@ -14,7 +14,7 @@ import { attach, logs } from "./rows/logs.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { oci } from "./rows/oci.ts";
-import { run } from "./rows/run.ts";
+import { explain, run } from "./rows/run.ts";
 import {
   networkConnect,
   networkCreate,
@@ -117,6 +117,7 @@ export const commands: readonly Command[] = [
   { ...systemStop, load: () => import("./system_service.ts") },
   { ...oci, load: () => import("./oci_command.ts") },
   { ...info, load: () => import("./info.ts") },
+  { ...explain, load: () => import("./explain.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
   { ...completion, load: () => import("./completion.ts") },

@@ -21,3 +21,16 @@ export function outputStyle(): Style {
   const term = Deno.env.get("TERM") ?? "dumb";
   return { width, bold: term !== "dumb" && !Deno.env.get("NO_COLOR") };
 }
+
+/** What a table for people may use of where it goes: all of a terminal's columns, and colours unless NO_COLOR is set. */
+export function terminalLook(to: { isTerminal(): boolean }): { width?: number; colours: boolean } {
+  if (!to.isTerminal()) return { colours: false };
+  let width: number | undefined;
+  try {
+    width = Deno.consoleSize().columns || undefined;
+  } catch {
+    // Some pseudo terminals have no size.
+  }
+  const colours = (Deno.env.get("TERM") ?? "dumb") !== "dumb" && !Deno.env.get("NO_COLOR");
+  return { colours, ...width === undefined ? {} : { width } };
+}

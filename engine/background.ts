@@ -1,4 +1,5 @@
 /** Runs a container in the background: made, started, and left to its shim and the monitor. */
+import type { StartOptions } from "../runtime/container.ts";
 import type { Containers } from "./containers.ts";
 import { create, type CreateOptions, type Source } from "./create.ts";
 import { startInBackground } from "./detached.ts";
@@ -16,11 +17,12 @@ export async function runInBackground(
   source: Source,
   options: CreateOptions,
   note: Note,
+  explain?: StartOptions["explain"],
 ): Promise<string> {
   try {
     await containers.sweep();
     const made = await create(containers, source, options);
-    await startInBackground(containers, made, note);
+    await startInBackground(containers, made, note, undefined, explain);
     wakeMonitor(containers);
     return made.record.id;
   } catch (error) {

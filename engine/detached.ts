@@ -5,6 +5,7 @@ import { close, syscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { windowSize } from "../ffi/terminal.ts";
 import type { Tail } from "../ffi/shim.ts";
+import type { StartOptions } from "../runtime/container.ts";
 import { startDetached } from "../runtime/detached.ts";
 import { type Cgroup, cgroupTree, openCgroup } from "../runtime/cgroup.ts";
 import { OWN_CGROUP } from "./cgroups.ts";
@@ -90,6 +91,7 @@ export async function startInBackground(
   made: Made,
   note: Note,
   restart?: (record: Made["record"]) => void,
+  explain?: StartOptions["explain"],
 ): Promise<void> {
   const { lock } = made, { id, config, autoRemove } = made.record;
   const folder = containers.stateFolder(id);
@@ -108,6 +110,7 @@ export async function startInBackground(
     const startedAt = new Date().toISOString();
     const { pid, shim, terminal } = await startDetached(spec, {
       ...around.options,
+      explain,
       ...streams.theirs ? { stdio: streams.theirs } : { windowSize: windowSize(1) ?? windowSize(0) },
       statusFile: `${folder}/${STATUS_FILE}`,
       hold: [...streams.hold, lock],

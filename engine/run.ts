@@ -2,7 +2,7 @@
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
 import { shellStatus } from "../ffi/exit_status.ts";
-import { start } from "../runtime/container.ts";
+import { start, type StartOptions } from "../runtime/container.ts";
 import { isNew } from "../runtime/plan_namespaces.ts";
 import type { Containers } from "./containers.ts";
 import { create, type CreateOptions, type Made, type Source } from "./create.ts";
@@ -28,6 +28,7 @@ export async function run(
   source: Source,
   options: CreateOptions,
   note: Note,
+  explain?: StartOptions["explain"],
 ): Promise<number> {
   try {
     await containers.sweep();
@@ -40,7 +41,7 @@ export async function run(
       if (interruptedBy !== undefined) return 128 + interruptedBy;
       throw error;
     }
-    return await runMade(containers, made, signals, { interactive: options.interactive, fresh: true }, note);
+    return await runMade(containers, made, signals, { interactive: options.interactive, fresh: true, explain }, note);
   } catch (error) {
     throw explainHost(error, containers);
   }
@@ -50,6 +51,8 @@ export async function run(
 export interface ForegroundRun {
   /** Our standard input is the container's. */
   readonly interactive: boolean;
+  /** Is told what was done for it, and how long that took. */
+  readonly explain?: StartOptions["explain"];
   /** It was made by this very command: if it does not come to run, nobody has been promised anything. */
   readonly fresh: boolean;
 }
@@ -63,7 +66,7 @@ export async function runMade(
   containers: Containers,
   made: Made,
   signals: Signals,
-  { interactive, fresh }: ForegroundRun,
+  { interactive, fresh, explain }: ForegroundRun,
   note: Note,
 ): Promise<number> {
   const { lock } = made, { id, autoRemove, config } = made.record;
@@ -72,7 +75,7 @@ export async function runMade(
   using log = foregroundLog(containers, made.record);
   try {
     around = await surround(containers, made, note, fresh, signals.interruption);
-    const { spec } = around, common = { ...around.options, signal: signals.interruption };
+    const { spec } = around, common = { ...around.options, signal: signals.interruption, explain };
     const foreground = await startInForeground(
       {
         terminal: config.tty,

@@ -43,7 +43,7 @@ export interface Surroundings {
 }
 
 /** Where the root of a container comes from. */
-function rootOf({ record, layers }: Made, folder: string): RootSource {
+export function rootOf({ record, layers }: Made, folder: string): RootSource {
   const idmap = isMapped(record.idMaps && { maps: record.idMaps });
   if (layers.length === 0) return { directory: record.image, idmap };
   return {

@@ -4,6 +4,7 @@
  */
 import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from "./constants.ts";
 import { Errno, errnoMeaning, errnoName, SyscallError } from "./errors.ts";
+import { act } from "./witness.ts";
 import { close, syscall, trySyscall } from "./kernel.ts";
 import {
   asNumber,
@@ -113,7 +114,11 @@ export class Netlink implements Disposable {
   attempt(messages: readonly Message[]): (NetlinkError | undefined)[] {
     if (messages.length === 0) return [];
     const first = this.#sequence + 1;
-    this.#send(concat(...messages.map((message) => encode(message, ++this.#sequence, NLM_F_ACK))));
+    act(
+      () => `sendto(${this.fd}, ${messages.length} messages of netlink)`,
+      messages.map(({ what }) => what).join("; "),
+      () => this.#send(concat(...messages.map((message) => encode(message, ++this.#sequence, NLM_F_ACK)))),
+    );
     const outcomes = new Map<number, NetlinkError | undefined>();
     while (outcomes.size < messages.length) {
       const received = this.#receive();
@@ -137,7 +142,12 @@ export class Netlink implements Disposable {
   batch(begin: Message, messages: readonly Message[], end: Message): void {
     if (messages.length === 0) return;
     const first = this.#sequence + 1, all = [begin, ...messages, end], last = messages.length;
-    this.#send(concat(...all.map((message, i) => encode(message, ++this.#sequence, i === last ? NLM_F_ACK : 0))));
+    act(
+      () => `sendto(${this.fd}, ${messages.length} messages of nf_tables)`,
+      messages.map(({ what }) => what).join("; "),
+      () =>
+        this.#send(concat(...all.map((message, i) => encode(message, ++this.#sequence, i === last ? NLM_F_ACK : 0)))),
+    );
     let failure: NetlinkError | undefined, done = false;
     for (let received; (received = this.#receive());) {
       for (const answer of received) {

@@ -4,16 +4,18 @@ import { errnoName } from "./errors.ts";
 import type { Argument, Operation } from "./program.ts";
 import { type FlagKind, showFlags } from "./show_flags.ts";
 
-/** What an argument is: a descriptor, octal permission bits, an address; else flags of a kind, or plain. */
-type Shape = "fd" | "mode" | "plain" | FlagKind;
+/** What an argument is: a descriptor, octal permission bits, flags of a kind, plain, or a structure of such words. */
+type Shape = "fd" | "mode" | "plain" | FlagKind | readonly Shape[];
 
 /** The arguments of calls whose numbers mean more than themselves; for others the last flags are plain numbers. */
 const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   openat: ["fd", "plain", "open", "mode"],
-  openat2: ["fd", "plain", "plain", "plain"],
+  openat2: ["fd", "plain", ["open", "mode", "resolve"], "plain"],
   open_tree: ["fd", "plain", "openTree"],
   move_mount: ["fd", "plain", "fd", "plain", "moveMount"],
-  mount_setattr: ["fd", "plain", "openTree", "plain", "plain"],
+  mount_setattr: ["fd", "plain", "openTree", ["mountAttr", "mountAttr", "mount", "fd"], "plain"],
+  clone3: [["clone", "plain", "plain", "plain", "plain", "plain", "plain", "plain", "plain", "plain", "fd"], "plain"],
+  clone: ["clone", "plain", "plain", "plain", "plain"],
   mount: ["plain", "plain", "plain", "mount", "plain"],
   umount2: ["plain", "umount"],
   fsopen: ["plain", "fsopen"],
@@ -49,7 +51,7 @@ const SHAPES: Readonly<Record<string, readonly Shape[]>> = {
   statx: ["fd", "plain", "at", "plain", "plain"],
 };
 
-const LONG = 100;
+const LONG = 400;
 const quote = (text: string) => JSON.stringify(text.length > LONG ? `${text.slice(0, LONG)}…` : text);
 
 function show(argument: Argument | undefined, shape: Shape): string {
@@ -62,10 +64,14 @@ function show(argument: Argument | undefined, shape: Shape): string {
     if ("resultAddress" in argument) return `&<${argument.resultAddress}>`;
     if ("cell" in argument) return `&${argument.cell}`;
     if ("load" in argument) return argument.load;
-    if ("words" in argument) return `{${argument.words.map((a) => show(a, "plain")).join(", ")}}`;
+    if ("words" in argument) {
+      const inner = (i: number) => typeof shape === "string" ? "plain" : shape[i] ?? "plain";
+      return `{${argument.words.map((a, i) => show(a, inner(i))).join(", ")}}`;
+    }
     return String(argument);
   }
   const number = argument as number | bigint;
+  if (typeof shape !== "string") return `${number}`;
   if (shape === "fd") return Number(number) === AT_FDCWD ? "AT_FDCWD" : `${number}`;
   if (shape === "mode") return `0${number.toString(8)}`;
   if (shape === "plain") return number > 0xffff ? `0x${number.toString(16)}` : `${number}`;
@@ -78,6 +84,7 @@ export function showCall({ call, args, jump }: Operation): string {
   const then = jump
     ? ` → ${jump.when === "always" ? "" : `if ${jump.when} ${show(jump.than ?? 0, "plain")}: `}go to "${jump.to}"`
     : "";
+  if (call === "add" && args.every((a) => a === 0)) return `go on here${then}`;
   if (call === "add") return `${args.map((a) => show(a, "plain")).join(" + ")}${then}`;
   // Trailing zeros of calls with many arguments say nothing.
   let length = args.length;

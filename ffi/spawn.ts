@@ -17,6 +17,7 @@ import { Errno, SyscallError } from "./errors.ts";
 import { close, machine, syscall, trySyscall } from "./kernel.ts";
 import type { Argument, Operation, Program } from "./program.ts";
 
+import { act } from "./witness.ts";
 export { type ExitStatus, exitStatus, shellStatus, waitForExit } from "./exit_status.ts";
 
 /** What became of a program, read from the memory that it shares with us. */
@@ -192,7 +193,11 @@ export function spawn(program: Program, options: SpawnOptions = {}): Spawned {
   let file = -1;
   try {
     file = sealedFile(elf(whole, machine, options.timed));
-    const { pid, pidfd } = cloneAndExec(file, options.flags ?? 0n, options.cgroup, [resultsFd, ...options.pass ?? []]);
+    const { pid, pidfd } = act(
+      () => `clone3(0x${(options.flags ?? 0n).toString(16)}${options.cgroup === undefined ? "" : ", into its cgroup"})`,
+      `a process that executes ${whole.length} operations`,
+      () => cloneAndExec(file, options.flags ?? 0n, options.cgroup, [resultsFd, ...options.pass ?? []]),
+    );
     return { pid, pidfd, results: new Results(resultsFd, whole) };
   } catch (error) {
     close(resultsFd);

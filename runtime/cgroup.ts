@@ -2,6 +2,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { syscall, trySyscall } from "../ffi/kernel.ts";
+import { act } from "../ffi/witness.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 
 /** The host's cgroup v2 tree. */
@@ -62,7 +63,11 @@ export function makeCgroup(tree: CgroupTree, path: string): Cgroup {
   const folder = `${tree.root}${path}`, parent = folder.slice(0, folder.lastIndexOf("/"));
   try {
     Deno.mkdirSync(parent, { recursive: true, mode: 0o755 });
-    Deno.mkdirSync(folder, { mode: 0o755 });
+    act(
+      () => `mkdir(${JSON.stringify(folder)})`,
+      "the container's cgroup",
+      () => Deno.mkdirSync(folder, { mode: 0o755 }),
+    );
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
       throw new MiniError(`the cgroup ${folder} is there already; is the container running? ('mini ps')`);
@@ -127,7 +132,7 @@ export async function removeCgroup(folder: string): Promise<void> {
   for (let tries = 0;; tries++) {
     try {
       // Almost always there is nothing below and nobody left.
-      if (tries === 0) Deno.removeSync(folder);
+      if (tries === 0) act(() => `rmdir(${JSON.stringify(folder)})`, "the cgroup goes", () => Deno.removeSync(folder));
       else removeTree(folder);
       return;
     } catch (error) {

@@ -2,6 +2,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_TRUNC, O_WRONLY } from "../ffi/constants.ts";
 import { Errno, errnoMeaning, errnoName, MiniError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
+import { act } from "../ffi/witness.ts";
 import type { CgroupTree } from "./cgroup.ts";
 import { type CgroupWrite, cgroupWrites } from "./cgroup_limits.ts";
 import type { Resources } from "./resources.ts";
@@ -13,6 +14,10 @@ const encoder = new TextEncoder();
 
 /** Writes to a file of the kernel in one write. @returns 0, or -errno. */
 function writeTo(path: string, value: string): number {
+  return act(() => `write(${JSON.stringify(path)}, ${JSON.stringify(value)})`, "a limit", () => writeOnce(path, value));
+}
+
+function writeOnce(path: string, value: string): number {
   const fd = trySyscall("openat", AT_FDCWD, path, O_WRONLY | O_TRUNC | O_CLOEXEC, 0);
   if (fd < 0) return fd;
   const bytes = encoder.encode(value), result = trySyscall("write", fd, bytes, bytes.length);

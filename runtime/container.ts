@@ -11,7 +11,7 @@ import { containerError, type Inside } from "./failure.ts";
 import { abandon, type ConfigureNetwork, giveNetwork, makePair, takeChild, takeTerminal } from "./handshake.ts";
 import { makeUserNamespace } from "./idmap.ts";
 import { idmappedRootfs, type Layers, overlayRootfs } from "./overlay.ts";
-import { plan, type PlanInput } from "./plan.ts";
+import { type Plan, plan, type PlanInput } from "./plan.ts";
 import { isNew, type NamespaceDescriptors } from "./plan_namespaces.ts";
 import type { Rootfs } from "./plan_root.ts";
 import type { Stream } from "./plan_streams.ts";
@@ -48,9 +48,14 @@ export interface StartOptions {
   readonly atEnd?: () => void;
   /** Sets up the networks of a container with a network namespace of its own; what it throws ends the start. */
   readonly network?: ConfigureNetwork | undefined;
+  /** Is told what was done and how long it took, once the container has ended, or is left to its shim. */
+  readonly explain?: Explain | undefined;
   /** Opens the root as the container sees it, to explain why a program could not be started. */
   readonly openRoot?: () => number;
 }
+
+/** Is given the results of a timed program, and what its operations are about. */
+export type Explain = (results: Results, phases: Plan["phases"]) => void;
 
 /** A container that runs, as its parent sees it. */
 export class Container {
@@ -58,7 +63,7 @@ export class Container {
   /** Our end of the pair whose closing tells the program that we are gone. */
   readonly #lifeline: number;
   readonly #inside: Inside | undefined;
-  readonly #atEnd: (() => void) | undefined;
+  readonly #on: { readonly ended?: () => void; readonly closing?: (results: Results) => void };
   #exit: Promise<ExitStatus> | undefined;
   #reaped = false;
 
@@ -68,9 +73,9 @@ export class Container {
     lifeline: number,
     readonly terminal: number | undefined,
     inside?: Inside,
-    atEnd?: () => void,
+    on: { readonly ended?: () => void; readonly closing?: (results: Results) => void } = {},
   ) {
-    this.#atEnd = atEnd;
+    this.#on = on;
     this.#spawned = spawned;
     this.#lifeline = lifeline;
     this.#inside = inside;
@@ -139,7 +144,7 @@ export class Container {
     try {
       await readable(pidfd);
       const status = waitForExit(pidfd);
-      this.#atEnd?.();
+      this.#on.ended?.();
       const failure = results.failure();
       if (failure) throw containerError(failure, results, this.#inside);
       if (!startedProgram(results)) {
@@ -152,6 +157,7 @@ export class Container {
       return status;
     } finally {
       this.#reaped = true;
+      this.#on.closing?.(results);
       results.close();
       close(pidfd);
       close(this.#lifeline);
@@ -276,14 +282,16 @@ export function prepare(
  */
 export async function start(spec: Spec, options: StartOptions): Promise<Container> {
   const [ours, theirs] = makePair();
-  let spawned: Spawned, isTwice: boolean;
+  let spawned: Spawned, isTwice: boolean, phases: Plan["phases"];
   try {
     const { input, descriptors } = prepare(spec, options, theirs);
     try {
-      const { flags, program, twice } = plan(input);
+      const { flags, program, twice, ...rest } = plan(input);
       isTwice = twice;
+      phases = rest.phases;
       spawned = spawn(program, {
         flags,
+        timed: options.explain !== undefined,
         cgroup: options.cgroup,
         pass: [theirs, ...descriptors, ...(options.stdio ?? []).filter((fd) => fd > 2)],
       });
@@ -308,7 +316,10 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
       openRoot: options.openRoot,
       cwd: spec.process.cwd,
       mounts: spec.mounts ?? [],
-    }, options.atEnd);
+    }, {
+      ...options.atEnd ? { ended: options.atEnd } : {},
+      ...options.explain ? { closing: (results) => options.explain!(results, phases) } : {},
+    });
   } catch (error) {
     abandon(spawned, ours);
     throw error;

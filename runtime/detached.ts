@@ -42,11 +42,12 @@ export interface Detached {
  */
 export async function startDetached(spec: Spec, options: DetachedOptions): Promise<Detached> {
   const [ours, theirs] = makePair(), [shimOurs, shimTheirs] = makePair();
+  let explained = () => {};
   let shim: Spawned, isTwice: boolean;
   try {
     const { input, descriptors } = prepare(spec, options, theirs);
     try {
-      const { flags, program, twice } = plan(input);
+      const { flags, phases, program, twice } = plan(input);
       isTwice = twice;
       const whole = withShim(program, {
         statusFile: options.statusFile,
@@ -60,7 +61,19 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
       });
       const pass = [theirs, shimTheirs, ...descriptors, ...options.stdio ?? [], ...options.hold];
       if (options.cgroup !== undefined) pass.push(options.cgroup);
-      shim = spawn(whole, { cgroup: options.shimCgroup, pass: [...new Set(pass)].filter((fd) => fd > 2) });
+      const { explain } = options;
+      shim = spawn(whole, {
+        cgroup: options.shimCgroup,
+        pass: [...new Set(pass)].filter((fd) => fd > 2),
+        timed: explain !== undefined,
+      });
+      const before = whole.indexOf(program[0]!), after = whole.length - before - program.length;
+      explained = () =>
+        explain?.(shim.results, [
+          { phase: "shim", length: before },
+          ...phases,
+          { phase: "shim", length: after },
+        ]);
     } finally {
       descriptors.forEach(close);
     }
@@ -89,6 +102,7 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
     throw explainClone(error, spec);
   } finally {
     hangUp();
+    explained();
     close(shim.pidfd);
     shim.results.close();
   }

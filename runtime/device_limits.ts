@@ -4,6 +4,7 @@ import { Errno, errnoName, MiniError } from "../ffi/errors.ts";
 import { addressOf, close, cString, trySyscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { allowsEverything, deviceProgram, INSTRUCTION_BYTES } from "./device_filter.ts";
+import { act } from "../ffi/witness.ts";
 import type { DeviceRule } from "./resources.ts";
 
 const BPF_PROG_LOAD = 5, BPF_PROG_ATTACH = 8, BPF_PROG_GET_FD_BY_ID = 13, BPF_PROG_QUERY = 16;
@@ -97,14 +98,22 @@ function load(program: Uint8Array<ArrayBuffer>): number {
   view.setBigUint64(16, addressOf(license), true);
   attributes.set(new TextEncoder().encode("mini_devices"), 48);
   view.setUint32(68, BPF_CGROUP_DEVICE, true);
-  return trySyscall("bpf", BPF_PROG_LOAD, attributes, attributes.length);
+  return act(
+    () => `bpf(BPF_PROG_LOAD, ${program.length / INSTRUCTION_BYTES} instructions)`,
+    "the program that decides about devices",
+    () => trySyscall("bpf", BPF_PROG_LOAD, attributes, attributes.length),
+  );
 }
 
 /** @returns 0 or -errno. */
 function attach(cgroup: number, program: number): number {
   // target_fd, attach_bpf_fd, attach_type, attach_flags
   const attributes = new Uint32Array([cgroup, program, BPF_CGROUP_DEVICE, BPF_F_ALLOW_MULTI]);
-  return trySyscall("bpf", BPF_PROG_ATTACH, attributes, 16);
+  return act(
+    () => `bpf(BPF_PROG_ATTACH, ${cgroup}, ${program})`,
+    "only the devices that it is given",
+    () => trySyscall("bpf", BPF_PROG_ATTACH, attributes, 16),
+  );
 }
 
 /** Whether we are in a user namespace of somebody else's making: there no device can be made, and no mount of ours has any. */

@@ -90,12 +90,17 @@ export interface PlanInput {
   readonly network?: boolean;
 }
 
+/** What an operation is about, for people. */
+export type Phase = "namespaces" | "root" | "mounts" | "devices" | "security" | "process" | "exec" | "shim";
+
 /** A plan: the flags for clone3 and the program that runs behind it. */
 export interface Plan {
   readonly flags: bigint;
   /** The program's first process clones the container (plan_child.ts) and tells its number. */
   readonly twice: boolean;
   readonly program: Program;
+  /** What its operations are about, and how many of them, in order. */
+  readonly phases: readonly { readonly phase: Phase; readonly length: number }[];
 }
 
 /** Every phase in order, as operations. */
@@ -115,74 +120,91 @@ export function plan(input: PlanInput): Plan {
   const isFresh = (path: string) => mounts.some((m) => m.destination === path && m.type === "tmpfs");
   const isBound = (path: string) => mounts.some((m) => m.destination === path && isBind(m));
   const seccomp = seccompOperations(linux.seccomp, process.noNewPrivileges ?? false, gate && descriptors.sync);
-  const program = [
-    ...newKeyring(gate?.keyring),
-    ...oomScore(process.oomScoreAdj),
-    ...openLabels(process),
-    ...joinMounts(namespaces),
-    ...(user
-      ? [
+  const sections: [Phase, Operation[]][] = [
+    ["namespaces", [
+      ...newKeyring(gate?.keyring),
+      ...oomScore(process.oomScoreAdj),
+      ...openLabels(process),
+      ...joinMounts(namespaces),
+      ...(user
+        ? [
+          ...bindSources(mounts, descriptors.idmaps, descriptors.sources),
+          ...prepareRoot(input.rootfs, namespaces.user!, linux.mountLabel, linux.rootfsPropagation),
+        ]
+        : []),
+      ...joinNamespaces(spec, namespaces),
+      ...(twice ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
+      ...makeNamespaces(spec),
+      ...(input.network ? offerNetwork(descriptors.sync) : []),
+    ]],
+    ["root", [
+      ...(user ? attachRoot() : [
         ...bindSources(mounts, descriptors.idmaps, descriptors.sources),
-        ...prepareRoot(input.rootfs, namespaces.user!, linux.mountLabel, linux.rootfsPropagation),
-      ]
-      : []),
-    ...joinNamespaces(spec, namespaces),
-    ...(twice ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
-    ...makeNamespaces(spec),
-    ...(input.network ? offerNetwork(descriptors.sync) : []),
-    ...(user ? attachRoot() : [
-      ...bindSources(mounts, descriptors.idmaps, descriptors.sources),
-      ...rootOperations(plain(input.rootfs), linux.mountLabel, linux.rootfsPropagation),
-    ]),
-    op("umask", [0], "permissions exactly as given below"),
-    ...mountOperations(mounts, facts, linux.mountLabel),
-    ...(isBound("/dev") ? [] : deviceOperations(linux.devices ?? [], user || facts.own !== undefined, isFresh("/dev"))),
-    // As late as can be: it takes as long as what is mounted above.
-    ...(input.network ? awaitNetwork(descriptors.sync) : []),
-    ...(process.terminal
-      ? [
-        ...openTerminal(result(ROOT), process.user.uid),
-        ...consoleOperations("tty"),
-        ...offerTerminal(descriptors.sync),
-      ]
-      : []),
-    ...sysctlOperations(spec),
-    ...maskPaths(linux.maskedPaths ?? []),
-    ...readonlyPaths(linux.readonlyPaths ?? []),
-    ...(process.cwd === "/" ? [] : makeInside(components(process.cwd, "the working directory"), "directory", "cwd")),
-    ...(spec.root.readonly ? [readonlyRoot(ROOT)] : []),
-    ...(gate ? environmentMade(descriptors.sync) : []),
-    ...(gate?.noPivot ? coverOperations() : pivotOperations()),
-    ...propagationOperations(linux.rootfsPropagation),
-    ...hostOperations(spec),
-    ...schedulingOperations(process),
-    ...personalityOperations(spec),
-    ...rlimitOperations(process),
-    ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
-    ...ownStreams(process, gate?.ownStreams),
-    ...workingDirectory(process.cwd),
-    ...(gate ? lookForProgram(process) : []),
-    ...labelOperations(process),
-    ...seccomp.early,
-    ...identityOperations(process, facts.lastCapability, facts.own?.setgroups),
-    ...(gate ? [] : dieWithParent(descriptors.sync)),
-    // The init is filtered as well: what the container's root makes it do by ptrace must not get around the filter.
-    ...(input.init ? [...seccomp.late, ...initOperations(process.terminal ?? false)] : []),
-    ...signalOperations(),
-    ...execOperations(
-      process,
-      // Who is asked about calls has to listen before the caller goes; otherwise the filter comes last.
-      [
-        ...(usesNotify(linux.seccomp) ? seccomp.late : []),
-        ...(gate ? waitForStart(descriptors.sync, gate) : []),
-        ...(input.init || usesNotify(linux.seccomp) ? [] : seccomp.late),
-      ],
-      gate?.preserveFds,
-    ),
-    orphaned(),
-    ...(twice ? tellChild(descriptors.sync) : []),
+        ...rootOperations(plain(input.rootfs), linux.mountLabel, linux.rootfsPropagation),
+      ]),
+    ]],
+    ["mounts", [
+      op("umask", [0], "permissions exactly as given below"),
+      ...mountOperations(mounts, facts, linux.mountLabel),
+    ]],
+    ["devices", [
+      ...(isBound("/dev")
+        ? []
+        : deviceOperations(linux.devices ?? [], user || facts.own !== undefined, isFresh("/dev"))),
+      // As late as can be: it takes as long as what is mounted above.
+      ...(input.network ? awaitNetwork(descriptors.sync) : []),
+      ...(process.terminal
+        ? [
+          ...openTerminal(result(ROOT), process.user.uid),
+          ...consoleOperations("tty"),
+          ...offerTerminal(descriptors.sync),
+        ]
+        : []),
+    ]],
+    ["security", [
+      ...sysctlOperations(spec),
+      ...maskPaths(linux.maskedPaths ?? []),
+      ...readonlyPaths(linux.readonlyPaths ?? []),
+      ...(process.cwd === "/" ? [] : makeInside(components(process.cwd, "the working directory"), "directory", "cwd")),
+      ...(spec.root.readonly ? [readonlyRoot(ROOT)] : []),
+    ]],
+    ["root", [
+      ...(gate ? environmentMade(descriptors.sync) : []),
+      ...(gate?.noPivot ? coverOperations() : pivotOperations()),
+      ...propagationOperations(linux.rootfsPropagation),
+    ]],
+    ["process", [
+      ...hostOperations(spec),
+      ...schedulingOperations(process),
+      ...personalityOperations(spec),
+      ...rlimitOperations(process),
+      ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
+      ...ownStreams(process, gate?.ownStreams),
+      ...workingDirectory(process.cwd),
+    ]],
+    ["security", [
+      ...(gate ? lookForProgram(process) : []),
+      ...labelOperations(process),
+      ...seccomp.early,
+      ...identityOperations(process, facts.lastCapability, facts.own?.setgroups),
+      ...(gate ? [] : dieWithParent(descriptors.sync)),
+      // The init is filtered as well: what the container's root makes it do by ptrace must not get around the filter.
+      ...(input.init ? [...seccomp.late, ...initOperations(process.terminal ?? false)] : []),
+    ]],
+    ["exec", [
+      ...signalOperations(),
+      ...execOperations(
+        process,
+        [...(gate ? waitForStart(descriptors.sync, gate) : []), ...(input.init ? [] : seccomp.late)],
+        gate?.preserveFds,
+      ),
+      orphaned(),
+      ...(twice ? tellChild(descriptors.sync) : []),
+    ]],
   ];
-  return { flags: twice ? 0n : flags, twice, program };
+  const program = sections.flatMap(([, operations]) => operations);
+  const phases = sections.map(([phase, { length }]) => ({ phase, length }));
+  return { flags: twice ? 0n : flags, twice, program, phases };
 }
 
 /** A root whose ids are those of a user namespace is made before that is entered (plan_root.ts). */

@@ -11,6 +11,19 @@ export const run: CommandRow = {
   summary: "Create and run a new container from an image",
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
   flags: [
+    {
+      name: "explain",
+      kind: "boolean",
+      description: "Print every system call that makes the container, on standard error",
+    },
+    {
+      name: "explain-format",
+      kind: "choice",
+      placeholder: "string",
+      values: ["table", "json", "markdown"],
+      default: "table",
+      description: 'How --explain is printed ("table", "json", "markdown")',
+    },
     { name: "detach", short: "d", kind: "boolean", description: "Run it in the background and print its ID" },
     ...containerFlags,
   ],
@@ -19,5 +32,29 @@ export const run: CommandRow = {
   examples: [
     { command: "mini run -it --rm starter sh", comment: "A shell in a new container, gone when it exits" },
     { command: "mini run --rm -v $PWD:/src -w /src alpine ls", comment: "A program in a folder of the host" },
+  ],
+};
+
+/** `mini explain`. */
+export const explain: CommandRow = {
+  name: "explain",
+  group: "Look",
+  summary: "Show the system calls that would make a container, without making it",
+  usage: "[OPTIONS] run [RUN-OPTIONS] IMAGE [COMMAND] [ARG...]",
+  flags: [
+    { name: "all", short: "a", kind: "boolean", description: "One line for each call, also where many do the same" },
+    {
+      name: "format",
+      kind: "choice",
+      placeholder: "string",
+      values: ["table", "json", "markdown"],
+      default: "table",
+      description: 'How it is printed ("table", "json", "markdown")',
+    },
+  ],
+  positionals: { min: 2, needs: "'run' and an image", stopAtFirst: true, values: ["run"] },
+  examples: [
+    { command: "mini explain run starter sh", comment: "The list of system calls that a container is" },
+    { command: "mini run --rm --explain starter true", comment: "What was done, in order, with results and times" },
   ],
 };
