@@ -195,7 +195,12 @@ export function plan(input: PlanInput): Plan {
       ...signalOperations(),
       ...execOperations(
         process,
-        [...(gate ? waitForStart(descriptors.sync, gate) : []), ...(input.init ? [] : seccomp.late)],
+        // Who is asked about calls has to listen before the caller goes; otherwise the filter comes last.
+        [
+          ...(usesNotify(linux.seccomp) ? seccomp.late : []),
+          ...(gate ? waitForStart(descriptors.sync, gate) : []),
+          ...(input.init || usesNotify(linux.seccomp) ? [] : seccomp.late),
+        ],
         gate?.preserveFds,
       ),
       orphaned(),

@@ -52,7 +52,13 @@ export const explain: CommandRow = {
       description: 'How it is printed ("table", "json", "markdown")',
     },
   ],
-  positionals: { min: 2, needs: "'run' and an image", stopAtFirst: true, values: ["run"] },
+  positionals: {
+    min: 2,
+    needs: "'run' and an image",
+    stopAtFirst: true,
+    values: ["run"],
+    complete: ["command", "image"],
+  },
   examples: [
     { command: "mini explain run starter sh", comment: "The list of system calls that a container is" },
     { command: "mini run --rm --explain starter true", comment: "What was done, in order, with results and times" },
