@@ -13,7 +13,9 @@ import { readRestart } from "../engine/restart.ts";
 import { ownCapabilities } from "../runtime/capabilities.ts";
 import { readRights } from "../engine/rights.ts";
 import type { Globals } from "./command.ts";
+import type { HealthFlags } from "../engine/health/config.ts";
 import type { FlagValues } from "./flag_values.ts";
+import { healthFlags } from "./rows/health.ts";
 
 /**
  * What is to be run: the image, pulled if need be, or a folder.
@@ -134,8 +136,26 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
       privileged,
     ),
     restart: readRestart(flags.string("restart") ?? "no"),
+    health: await readHealth(flags),
     log: parseLogConfig(flags.string("log-driver"), flags.list("log-opt")),
   };
+}
+
+/** The flags about health; undefined, and nothing loaded, where none is given. */
+async function readHealth(flags: FlagValues): Promise<HealthFlags | undefined> {
+  if (!healthFlags.some(({ name }) => flags.given(name))) return undefined;
+  const health: HealthFlags = {
+    none: flags.boolean("no-healthcheck"),
+    command: flags.string("health-cmd"),
+    interval: flags.number("health-interval"),
+    timeout: flags.number("health-timeout"),
+    startPeriod: flags.number("health-start-period"),
+    startInterval: flags.number("health-start-interval"),
+    retries: flags.number("health-retries"),
+    onFailure: flags.string("health-on-failure") as HealthFlags["onFailure"],
+  };
+  (await import("../engine/health/config.ts")).checkHealthFlags(health);
+  return health;
 }
 
 /** Nothing of it is loaded where nothing is said. */

@@ -7,6 +7,8 @@ import { ago, humanDuration } from "./human.ts";
 import { noteDamage } from "./note.ts";
 import { shorten, write } from "./output.ts";
 import { psMatchers } from "./ps_filters.ts";
+import { healthOf } from "../engine/health/file.ts";
+import type { Health } from "../engine/health/state.ts";
 import { networksOf } from "../engine/network_view.ts";
 import { describePorts } from "../network/ports.ts";
 import { formatCreatedAt } from "./times.ts";
@@ -80,12 +82,18 @@ function row(containers: Containers, container: Found, whole: boolean): Row {
     RunningFor: ago(new Date(record.created)),
     Ports: describePorts(networks?.ports ?? [], networks ? record.config.exposed : []),
     State: status,
-    Status: describe(container),
+    Status: describe(container) + describeHealth(healthOf(containers, container), status),
     Names: record.name,
     Labels: Object.entries(labels).map(([key, value]) => `${key}=${value}`).sort().join(","),
     Label: (key: unknown) => Object.hasOwn(labels, String(key)) ? labels[String(key)] : "",
     Networks: (record.config.networks?.map(({ name }) => name) ?? [record.config.network]).join(","),
   };
+}
+
+/** As Docker adds it to what runs: ` (healthy)`, ` (health: starting)`. */
+function describeHealth(health: Health | undefined, status: Found["status"]): string {
+  if (!health || status !== "running") return "";
+  return health.Status === "starting" ? " (health: starting)" : ` (${health.Status})`;
 }
 
 function describe({ record, status }: Found): string {

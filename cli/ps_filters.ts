@@ -2,6 +2,7 @@
 
 import { MiniError } from "../ffi/errors.ts";
 import type { Containers, Found } from "../engine/containers.ts";
+import { healthOf } from "../engine/health/file.ts";
 import { mountPoints } from "../engine/mounts.ts";
 import { networksOf } from "../engine/network_view.ts";
 import type { Store } from "../images/store.ts";
@@ -41,14 +42,15 @@ export function psMatchers(context: PsContext): Matchers<Found> {
         protocol: port.split("/")[1]!,
       }))
     ),
-    health: oneOf("health", ["starting", "healthy", "unhealthy", "none"], (found, value) => healthOf(found) === value),
+    health: oneOf(
+      "health",
+      ["starting", "healthy", "unhealthy", "none"],
+      (found, value) => (healthOf(context.containers, found)?.Status ?? "none") === value,
+    ),
     isolation: absent("isolation", "it is about containers on Windows"),
     "is-task": absent("is-task", "it is about Docker Swarm"),
   };
 }
-
-/** What the health checks of a container say; `none` where there are none. */
-const healthOf = (_: Found): string => "none";
 
 /** `80`, `80-90`, `80/udp`: the port of the container, or for a published one that of the host. */
 function byPort(

@@ -18,6 +18,9 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   if (options.restart.name !== "no" && !background) {
     throw new MiniError("--restart is for containers in the background, where nobody would see them end: add -d");
   }
+  if (options.health?.onFailure === "restart" && !background) {
+    throw new MiniError("--health-on-failure restart is for containers in the background: add -d");
+  }
   const source = await findSource(flags, args, globals).catch((error) => {
     throw explainHost(error, globals);
   });

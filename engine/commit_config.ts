@@ -33,6 +33,7 @@ export function imageConfigOf(
     Cmd: [...config.cmd],
     WorkingDir: config.workingDir === "/" ? image.WorkingDir ?? "" : config.workingDir,
     Labels: { ...config.labels },
+    ...config.health ? { Healthcheck: config.health.check } : {},
     ...(config.stopSignal !== "SIGTERM" || image.StopSignal !== undefined ? { StopSignal: config.stopSignal } : {}),
   };
   const changed = new Set<string>();

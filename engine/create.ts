@@ -3,6 +3,7 @@ import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
 import { cgroupTree } from "../runtime/cgroup.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
+import type { HealthConfig } from "../images/types.ts";
 import { openRoot } from "../runtime/failure.ts";
 import { signalNumber } from "../runtime/signals.ts";
 import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
@@ -11,6 +12,7 @@ import { type Containers, writeFile } from "./containers.ts";
 import { type DeviceSpec, placeDevices } from "./devices.ts";
 import { etcMounts, sharedEtc } from "./etc.ts";
 import { emitContainer } from "./events.ts";
+import type { Healthcheck, HealthFlags } from "./health/config.ts";
 import { limitResources, type Limits } from "./limits.ts";
 import type { LogConfig } from "./logs/options.ts";
 import { randomId } from "./names.ts";
@@ -48,6 +50,8 @@ export interface Source {
     readonly StopSignal?: string;
     /** The paths of VOLUME lines. */
     readonly Volumes?: Readonly<Record<string, unknown>>;
+    readonly Healthcheck?: HealthConfig;
+    readonly Shell?: string[];
     readonly ExposedPorts?: Readonly<Record<string, unknown>>;
   };
   /** Called once the record is written, which keeps the layers in the store from then on. */
@@ -86,6 +90,8 @@ export interface CreateOptions {
   readonly limits: Limits;
   readonly devices: DeviceSpec;
   readonly restart: RestartPolicy;
+  /** `--health-…`, if any was given. */
+  readonly health?: HealthFlags | undefined;
   readonly log: LogConfig;
 }
 
@@ -115,7 +121,7 @@ export async function create(
   options: CreateOptions,
   signal?: AbortSignal,
 ): Promise<Made> {
-  const id = randomId(), mounts = await mountsOf(containers, source, options);
+  const id = randomId(), mounts = await mountsOf(containers, source, options), health = await healthOf(source, options);
   const { name, lock } = containers.reserve(id, options.name);
   let rights: Rights | undefined;
   let newVolumes: string[] = [];
@@ -131,6 +137,7 @@ export async function create(
     rights = settleRights(containers, options.rights, options.network.mode, Boolean(options.hostname));
     const volumes = await specMounts(containers, mounts);
     const { config, spec } = describe(containers, id, source, options, rights, volumes, view);
+    if (health) config.health = health;
     const record: ContainerRecord = {
       version: RECORD_VERSION,
       id,
@@ -167,6 +174,12 @@ export async function create(
   } finally {
     rights?.close();
   }
+}
+
+/** How its health is found out; where nothing was said of that, nothing is loaded. */
+async function healthOf({ config }: Source, { health }: CreateOptions): Promise<Healthcheck | undefined> {
+  if (!health && !config.Healthcheck) return undefined;
+  return (await import("./health/config.ts")).healthcheckOf(health ?? { none: false }, config);
 }
 
 /** What is to be mounted; for a container without any of it nothing is loaded. */

@@ -2,6 +2,7 @@
 import { isAbsolute } from "@std/path";
 import { Store } from "../images/store.ts";
 import { type Containers, type Found, NoSuchContainer } from "./containers.ts";
+import { healthOf } from "./health/file.ts";
 import { hostConfig } from "./inspect_host.ts";
 import { explainEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
@@ -16,14 +17,14 @@ export function inspection(containers: Containers, found: Found): Record<string,
   const { record } = found, folder = containers.folder(record.id), { config } = record;
   const spec = specOf(containers, record);
   if (!spec) throw new NoSuchContainer(record.name);
-  const isFolder = isAbsolute(record.image);
+  const isFolder = isAbsolute(record.image), health = healthOf(containers, found);
   const etc = (name: string) => isFolder ? "" : `${folder}/${name}`;
   return {
     Id: record.id,
     Created: record.created,
     Path: config.args[0],
     Args: config.args.slice(1),
-    State: state(found),
+    State: { ...state(found), ...health ? { Health: health } : {} },
     Image: record.imageId ?? "",
     ResolvConfPath: etc("resolv.conf"),
     HostnamePath: etc("hostname"),
@@ -57,6 +58,7 @@ export function inspection(containers: Containers, found: Found): Record<string,
       Volumes: configVolumes(record),
       WorkingDir: config.workingDir,
       Entrypoint: config.entrypoint.length > 0 ? config.entrypoint : null,
+      ...config.health ? { Healthcheck: config.health.check } : {},
       OnBuild: null,
       Labels: config.labels,
       StopSignal: config.stopSignal,

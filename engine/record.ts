@@ -2,6 +2,7 @@
 
 import type { DeviceRule } from "../runtime/resources.ts";
 import type { DeviceRequest } from "./devices.ts";
+import type { Healthcheck } from "./health/config.ts";
 import type { Limits } from "./limits.ts";
 import type { IpcMode, NamespaceMode, NetworkMode } from "./namespaces.ts";
 import type { IdMaps } from "./userns.ts";
@@ -50,6 +51,8 @@ export interface ContainerConfig {
   securityOptions?: string[];
   init: boolean;
   readonlyRootfs: boolean;
+  /** How its health is found out. */
+  health?: Healthcheck;
   /** What of the host's resources it may use; without it nothing was said. */
   limits?: Limits;
   /** The host's devices that it was given. */

@@ -99,7 +99,8 @@ export async function runMade(
       emitContainer(containers.state, made.record, "start");
       void around.served?.().catch((error: Error) => note(error.message));
       ran = true;
-      const ended = await foreground.finish(signals);
+      const health = config.health && await checkHealth(containers, id, note);
+      const ended = await foreground.finish(signals).finally(() => health?.stop());
       status = shellStatus(ended.status);
       failure = ended.lost;
       end = { exitCode: status };
@@ -137,6 +138,11 @@ export async function runMade(
     } else containers.dropState(id);
     close(lock);
   }
+}
+
+/** Nothing of it is loaded where nothing is checked. */
+async function checkHealth(containers: Containers, id: string, note: Note) {
+  return (await import("./health/checks.ts")).startHealthChecks(containers, id, note, true);
 }
 
 /** A container that has begun to run has not ended. */

@@ -1,6 +1,7 @@
 /** The flags of a new container, which `mini run` and `mini create` share. */
 
 import type { Flag } from "../command.ts";
+import { healthFlags } from "./health.ts";
 import { limitFlags } from "./limits.ts";
 import { networkFlags } from "./network.ts";
 import { rightsFlags } from "./rights.ts";
@@ -113,5 +114,6 @@ export const containerFlags: readonly Flag[] = [
   ...rightsFlags,
 
   ...networkFlags,
+  ...healthFlags,
   ...limitFlags,
 ];

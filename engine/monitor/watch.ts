@@ -20,6 +20,7 @@ export async function watch(containers: Containers, id: string, report: Report):
   if (!running?.shim || !record) return;
   const shim = openShim(running.shim);
   if (shim !== undefined) {
+    const health = record.config.health && await checkHealth(containers, id, report);
     try {
       const output = await consume(containers, record, shim, report);
       // The shim waits with its own end until nobody reads the output any more.
@@ -31,10 +32,16 @@ export async function watch(containers: Containers, id: string, report: Report):
       await output?.end();
       await readable(shim);
     } finally {
+      await health?.stop();
       close(shim);
     }
   }
   await clear(containers, id);
+}
+
+/** Nothing of it is loaded where nothing is checked. */
+async function checkHealth(containers: Containers, id: string, report: Report) {
+  return (await import("../health/checks.ts")).startHealthChecks(containers, id, report);
 }
 
 function openShim({ pid, startTicks }: NonNullable<RunningState["shim"]>): number | undefined {
