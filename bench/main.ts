@@ -12,6 +12,7 @@ interface Benchmark {
 /** The other modules are what benchmarks share. */
 const BENCHMARKS: Record<string, () => Promise<Benchmark>> = {
   daily: () => import("./daily.ts"),
+  network: () => import("./network.ts"),
   pull: () => import("./pull.ts"),
   startup: () => import("./startup.ts"),
   unpack: () => import("./unpack.ts"),
