@@ -51,6 +51,7 @@ export function prepareExec(containers: Containers, found: Found, request: ExecR
     );
   }
   try {
+    untilAssembled(running.pid, record.name);
     const spec: Spec = JSON.parse(Deno.readTextFileSync(`${containers.folder(record.id)}/config.json`));
     const target: Target = { pid: running.pid, pidfd, spec, cgroup: running.cgroup };
     return { target, process: describe(spec, running.pid, record.config.user, request), close: () => close(pidfd) };
@@ -59,6 +60,37 @@ export function prepareExec(containers: Containers, found: Found, request: ExecR
     if (error instanceof SyscallError && error.errno === Errno.ENOENT) {
       throw new MiniError(`container ${record.name} has just ended, so nothing can be run in it`);
     }
+    throw error;
+  }
+}
+
+/** How long a container may take to be assembled: it may wait for a network, or for a slow disk. */
+const ASSEMBLY_MILLISECONDS = 5000;
+
+/**
+ * Waits until a container has left the host's root: one that is just being made begins there, and whoever joins it then would
+ * be there, too.
+ */
+function untilAssembled(pid: number, name: string): void {
+  for (const limit = Date.now() + ASSEMBLY_MILLISECONDS; !hasOwnRoot(pid);) {
+    if (Date.now() > limit) {
+      throw new MiniError(`container ${name} is still being made: try again when it runs`);
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+  }
+}
+
+/** Whether its root is another one than ours, with nothing stacked on it: pivot_root leaves the old one there for a moment. */
+function hasOwnRoot(pid: number): boolean {
+  try {
+    const own = Deno.statSync("/"), its = Deno.statSync(`/proc/${pid}/root/.`);
+    if (own.dev === its.dev && own.ino === its.ino) return false;
+    const roots = Deno.readTextFileSync(`/proc/${pid}/mountinfo`).split("\n").filter((line) =>
+      line.split(" ")[4] === "/"
+    );
+    return roots.length === 1;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || (error as Error).message.includes("os error 3")) return true; // told below
     throw error;
   }
 }

@@ -179,3 +179,21 @@ miniTest("what the container finds of a joining program is a sealed file, never 
     assertEquals([after.size, after.mtime, after.ino], [before.size, before.mtime, before.ino]);
   });
 });
+
+miniTest("whoever joins a container that is only being made never sees the host's files", async (context) => {
+  const { mini, folder } = context;
+  Deno.writeTextFileSync(`${folder}/marker`, "");
+  let joined = 0;
+  for (let round = 0; round < 6; round++) {
+    const name = `round${round}`;
+    const running = context.start(["run", "--rm", "--name", name, "starter", "sh", "-c", "sleep 1000"]);
+    await Promise.all(Array.from({ length: 8 }, async () => {
+      const { status, stderr } = await mini(["exec", name, "ls", `${folder}/marker`]);
+      assert(status !== 0, "it sees the host");
+      if (stderr.includes("No such file")) joined++;
+    }));
+    await until("it runs", async () => (await mini(["kill", name])).status === 0);
+    await running.output;
+  }
+  assert(joined > 0);
+});
