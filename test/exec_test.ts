@@ -1,7 +1,7 @@
 /** `mini exec`: further programs in a container that runs. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { trySyscall } from "../ffi/kernel.ts";
-import { type Context, miniTest, type Running } from "./harness.ts";
+import { type Context, miniTest, type Running, until } from "./harness.ts";
 
 /** Runs a container named `web` while the body runs. */
 async function whileRunning(
