@@ -13,6 +13,7 @@ interface Benchmark {
 const BENCHMARKS: Record<string, () => Promise<Benchmark>> = {
   daily: () => import("./daily.ts"),
   network: () => import("./network.ts"),
+  oci: () => import("./oci.ts"),
   pull: () => import("./pull.ts"),
   startup: () => import("./startup.ts"),
   unpack: () => import("./unpack.ts"),
