@@ -27,7 +27,7 @@ const COLOURS: Readonly<Record<string, number>> = {
 const NARROW_CALL = 40, SHARE_OF_CALL = 0.6;
 
 /** Paths of containers and layers are long because of their names, of which the beginning is enough to tell them apart. */
-const shortIds = (text: string) => text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, "$1…");
+export const shortIds = (text: string) => text.replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, "$1…");
 
 /** The steps as text. */
 export function showSteps(steps: readonly Step[], { format, fold, width, colours }: Look): string {

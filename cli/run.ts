@@ -21,12 +21,13 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   if (options.health?.onFailure === "restart" && !background) {
     throw new MiniError("--health-on-failure restart is for containers in the background: add -d");
   }
+  if (flags.boolean("step")) checkStep(flags);
   const source = await findSource(flags, args, globals).catch((error) => {
     throw explainHost(error, globals);
   });
   const containers = new Containers(globals.root, globals.state);
   const explain = await explainFlags(flags);
-  if (!background) return await run(containers, source, options, tell, explain);
+  if (!background) return await run(containers, source, options, tell, { explain, step: await stepFlag(flags) });
   const { runInBackground } = await import("../engine/background.ts");
   write(`${await runInBackground(containers, source, options, tell, explain)}\n`);
   return 0;
@@ -49,4 +50,22 @@ async function explainFlags(flags: FlagValues) {
   return explaining((steps) => {
     write(showSteps(steps, { format, fold: Deno.stderr.isTerminal(), ...terminalLook(Deno.stderr) }), Deno.stderr);
   }).explain;
+}
+
+/** @throws {MiniError} for flags that want the same standard streams, or close what is talked through. */
+function checkStep(flags: FlagValues): void {
+  const sayWhy: Record<string, string> = {
+    detach: "--step waits for Enter, and in the background nobody presses it: leave out -d",
+    interactive: "--step reads Enter from the standard input that -i gives to the container: leave one of them out",
+    explain: "--step shows each call and its result already: leave out --explain",
+    init: "--step talks to the container's program, and --init closes what they talk through: leave one of them out",
+  };
+  for (const [flag, why] of Object.entries(sayWhy)) if (flags.boolean(flag)) throw new MiniError(why);
+}
+
+/** Nothing of it is loaded without --step. */
+async function stepFlag(flags: FlagValues) {
+  if (!flags.boolean("step")) return undefined;
+  const [{ stepping }, { stepView }] = await Promise.all([import("../engine/step.ts"), import("./step_output.ts")]);
+  return stepping(stepView(), tell);
 }

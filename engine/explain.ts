@@ -25,7 +25,7 @@ export interface Step {
 }
 
 /** The phase of each operation. */
-function phasesOf(phases: Plan["phases"], before: number): Step["phase"][] {
+export function phasesOf(phases: Plan["phases"], before: number): Step["phase"][] {
   return [
     ...Array<"start">(before).fill("start"),
     ...phases.flatMap(({ phase, length }) => Array<Phase>(length).fill(phase)),

@@ -28,7 +28,7 @@ export async function run(
   source: Source,
   options: CreateOptions,
   note: Note,
-  explain?: StartOptions["explain"],
+  watch: Pick<StartOptions, "explain" | "step"> = {},
 ): Promise<number> {
   try {
     await containers.sweep();
@@ -41,7 +41,7 @@ export async function run(
       if (interruptedBy !== undefined) return 128 + interruptedBy;
       throw error;
     }
-    return await runMade(containers, made, signals, { interactive: options.interactive, fresh: true, explain }, note);
+    return await runMade(containers, made, signals, { interactive: options.interactive, fresh: true, watch }, note);
   } catch (error) {
     throw explainHost(error, containers);
   }
@@ -51,8 +51,8 @@ export async function run(
 export interface ForegroundRun {
   /** Our standard input is the container's. */
   readonly interactive: boolean;
-  /** Is told what was done for it, and how long that took. */
-  readonly explain?: StartOptions["explain"];
+  /** Is told what was done for it, or is asked before. */
+  readonly watch?: Pick<StartOptions, "explain" | "step">;
   /** It was made by this very command: if it does not come to run, nobody has been promised anything. */
   readonly fresh: boolean;
 }
@@ -66,7 +66,7 @@ export async function runMade(
   containers: Containers,
   made: Made,
   signals: Signals,
-  { interactive, fresh, explain }: ForegroundRun,
+  { interactive, fresh, watch }: ForegroundRun,
   note: Note,
 ): Promise<number> {
   const { lock } = made, { id, autoRemove, config } = made.record;
@@ -75,7 +75,7 @@ export async function runMade(
   using log = foregroundLog(containers, made.record);
   try {
     around = await surround(containers, made, note, fresh, signals.interruption);
-    const { spec } = around, common = { ...around.options, signal: signals.interruption, explain };
+    const { spec } = around, common = { ...around.options, signal: signals.interruption, ...watch };
     const foreground = await startInForeground(
       {
         terminal: config.tty,

@@ -3,6 +3,7 @@ import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "../ffi/constants
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
+import type { Program } from "../ffi/program.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
@@ -50,12 +51,23 @@ export interface StartOptions {
   readonly network?: ConfigureNetwork | undefined;
   /** Is told what was done and how long it took, once the container has ended, or is left to its shim. */
   readonly explain?: Explain | undefined;
+  /** Has its program wait before each operation. */
+  readonly step?: Step | undefined;
   /** Opens the root as the container sees it, to explain why a program could not be started. */
   readonly openRoot?: () => number;
 }
 
 /** Is given the results of a timed program, and what its operations are about. */
 export type Explain = (results: Results, phases: Plan["phases"]) => void;
+
+/** Is given a plan, and says what is to run in the place of its program. */
+export type Step = (plan: Plan) => {
+  readonly program: Program;
+  /** What that needs open, closed here. */
+  readonly gate: number;
+  /** Is told when it runs: before its first operation is answered, and again when another process has taken over. */
+  follow(spawned: Spawned): void;
+};
 
 /** A container that runs, as its parent sees it. */
 export class Container {
@@ -282,14 +294,16 @@ export function prepare(
  */
 export async function start(spec: Spec, options: StartOptions): Promise<Container> {
   const [ours, theirs] = makePair();
-  let spawned: Spawned, isTwice: boolean, phases: Plan["phases"];
+  let spawned: Spawned, isTwice: boolean, phases: Plan["phases"], steps: ReturnType<Step> | undefined;
   try {
     const { input, descriptors } = prepare(spec, options, theirs);
     try {
-      const { flags, program, twice, ...rest } = plan(input);
+      const whole = plan(input), { flags, twice } = whole;
       isTwice = twice;
-      phases = rest.phases;
-      spawned = spawn(program, {
+      phases = whole.phases;
+      steps = options.step?.(whole);
+      if (steps) descriptors.push(steps.gate);
+      spawned = spawn(steps?.program ?? whole.program, {
         flags,
         timed: options.explain !== undefined,
         cgroup: options.cgroup,
@@ -309,7 +323,11 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   const end = () => void trySyscall("pidfd_send_signal", spawned.pidfd, SIGKILL, null, 0);
   options.signal?.addEventListener("abort", end);
   try {
-    if (isTwice) spawned = await takeChild(spawned, ours);
+    steps?.follow(spawned);
+    if (isTwice) {
+      spawned = await takeChild(spawned, ours);
+      steps?.follow(spawned);
+    }
     if (options.network) await giveNetwork(spawned, ours, options.network);
     const terminal = spec.process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
     return new Container(spawned, ours, terminal, {

@@ -32,7 +32,9 @@ export function containerError(failure: Failure, results: Results, inside?: Insi
   if (operation.name?.startsWith(LOOK)) return execError(results, LOOK, inside);
   if (operation.why.startsWith(REFUSED)) return new MiniError(operation.why.slice(REFUSED.length), OURS);
   const what = operation.on ? `${operation.call} ${operation.on}` : operation.call;
-  const place = `operation ${index + 1} of ${results.program.length}, "${operation.why}"`;
+  // What asks whether to go on (ffi/step.ts) has no reason of its own, and is not counted.
+  const count = (end?: number) => results.program.slice(0, end).filter(({ why }) => why !== "").length;
+  const place = `operation ${count(index) + 1} of ${count()}, "${operation.why}"`;
   const hint = hintFor(operation, errno);
   return new MiniError(
     `${what}: ${errnoMeaning(errno)} (${errnoName(errno)}; ${place})${hint ? `; ${hint}` : ""}`,

@@ -24,6 +24,11 @@ export const run: CommandRow = {
       default: "table",
       description: 'How --explain is printed ("table", "json", "markdown")',
     },
+    {
+      name: "step",
+      kind: "boolean",
+      description: "Wait for Enter before each system call that makes the container",
+    },
     { name: "detach", short: "d", kind: "boolean", description: "Run it in the background and print its ID" },
     ...containerFlags,
   ],
