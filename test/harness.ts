@@ -23,6 +23,9 @@ Deno.env.set("MINI_CONFIG", CONFIG);
 /** Where tests make their folders: a file system that overlay can write its upper layer on. */
 const FOLDER = Deno.env.get("MINI_TEST_FOLDER") ?? "/var/tmp";
 
+/** How many times longer than on an ordinary machine things may take here, before a test gives up. */
+const SLOWNESS = Number(Deno.env.get("MINI_TEST_SLOWNESS") ?? 1);
+
 /** What a command left behind. */
 export interface Output {
   /** Exit status; 128 + n for a signal. */
@@ -109,7 +112,7 @@ export function startCommand(command: readonly string[], options: RunOptions = {
   const status = child.status.finally(() => ended = true);
   const output = (async (): Promise<Output> => {
     let late = false;
-    const milliseconds = options.timeout ?? 30_000;
+    const milliseconds = (options.timeout ?? 30_000) * SLOWNESS;
     const timer = setTimeout(() => {
       late = true;
       child.kill("SIGKILL");
@@ -164,7 +167,7 @@ export async function until<T>(
   condition: () => T | undefined | false | Promise<T | undefined | false>,
   milliseconds = 10_000,
 ): Promise<T> {
-  for (const end = Date.now() + milliseconds;;) {
+  for (const end = Date.now() + milliseconds * SLOWNESS;;) {
     const value = await condition();
     if (value !== undefined && value !== false) return value;
     if (Date.now() > end) throw new Error(`${what} did not happen within ${milliseconds} ms`);
