@@ -4,6 +4,7 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   CLONE_NEWNS,
+  MOVE_MOUNT_F_EMPTY_PATH,
   MS_REC,
   MS_SLAVE,
   O_CLOEXEC,
@@ -11,6 +12,8 @@ import {
   O_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from "../ffi/constants.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
@@ -109,6 +112,30 @@ export function planMount(container: number, path: string, sync: number): Progra
         name: VIEW,
         on: path,
       },
+    ),
+    ...handOver(sync),
+  ];
+}
+
+/**
+ * What is at a path below the root of a mount that is attached nowhere, as another such mount. A copy can only be made of
+ * what is attached (before Linux 6.15), so it is attached for that, in a mount namespace of the program's own.
+ *
+ * @param path relative; links on it are followed as if the mount were the root.
+ */
+export function planSubpath(mount: number, path: string, sync: number): Program {
+  const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return [
+    op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host"),
+    op("move_mount", [mount, "", AT_FDCWD, SCRATCH, MOVE_MOUNT_F_EMPTY_PATH], "attach it, to copy of it", {
+      on: SCRATCH,
+    }),
+    op("openat2", [mount, path, openHow(O_PATH | O_CLOEXEC, resolve), 24], `its ${path}`, { name: "place", on: path }),
+    op(
+      "open_tree",
+      [result("place"), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+      "a mount of its own",
+      { name: VIEW, on: path },
     ),
     ...handOver(sync),
   ];

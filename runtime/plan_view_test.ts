@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { planJoin, planLayers, planView, SCRATCH_UPPER, SCRATCH_WORK, VIEW } from "./plan_view.ts";
+import { planJoin, planLayers, planSubpath, planView, SCRATCH_UPPER, SCRATCH_WORK, VIEW } from "./plan_view.ts";
 
 const rootfs = { kind: "overlay", options: "lowerdir=/b:/a", relativeTo: "/", target: "/t" } as const;
 const facts = { isDirectory: () => true, cgroup2: true };
@@ -30,4 +30,11 @@ Deno.test("a root that can only be read is made so after everything is mounted i
 Deno.test("the root of a container that runs is that of its mount namespace", () => {
   assertEquals(calls(planJoin(7, 9)), ["setns", "openat", "write", "read", "exit_group"]);
   assertEquals(planLayers(rootfs, 9).filter(({ name }) => name === VIEW).length, 1);
+});
+
+Deno.test("a path in a mount is opened below that, and copied before the namespace ends", () => {
+  const program = planSubpath(7, "a/b", 3), calls = program.map(({ call }) => call);
+  assertEquals(calls.slice(0, 4), ["mount", "move_mount", "openat2", "open_tree"]);
+  assertEquals(program[2]!.args.slice(0, 2), [7, "a/b"]);
+  assertEquals(program[3]!.name, VIEW);
 });

@@ -144,6 +144,14 @@ miniTest("a volume may be a file system of its own, mounted in the containers al
     await mini(["restart", "-t", "0", "one"]);
     assertEquals((await mini(["exec", "one", "cat", "/d/y"])).stdout, "more\n");
     await mini(["rm", "-f", "one"]);
+    await inside("mkdir /d/sub; echo deep > /d/sub/x; ln -s / /d/top; ln -s ../../../etc /d/sub/up", "-v", "disk:/d");
+    const at = (path: string) => ["--mount", `src=disk,dst=/s,volume-subpath=${path}`];
+    assertEquals(await inside("cat /s/x", ...at("sub")), "deep\n");
+    // A link to / is one to the top of the volume.
+    assertEquals(await inside("cat /s/sub/x", ...at("top")), "deep\n");
+    for (const path of ["nosuch", "sub/up", "sub/x/y"]) {
+      assertRefused(await mini(["run", "--rm", ...at(path), "starter", "true"]), 125, `no ${path} in the volume disk`);
+    }
     await mini(["volume", "rm", "disk"]);
     await create(context, "wrong", "type=xfs", `device=${device}`);
     assertRefused(await mini(["run", "--rm", "-v", "wrong:/d", "starter", "true"]), 125, "volume wrong", "xfs");

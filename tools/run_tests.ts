@@ -30,6 +30,7 @@ const MACHINE_TESTS = [
   "test/limits_load_test.ts",
   "test/limits_run_test.ts",
   "test/runtime_namespaces_test.ts",
+  "test/volumes_nfs_test.ts",
 ];
 /** Deno finds by itself what a test leaves open; it looks only if told to. */
 const SANITIZE = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks", "--preload=tools/test_preload.ts"];

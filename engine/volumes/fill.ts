@@ -67,7 +67,11 @@ function moveInto(data: number, complete: number): void {
     try {
       files.renameat2(complete, name, data, name, RENAME_NOREPLACE);
     } catch (error) {
-      if (!(error instanceof SyscallError) || error.errno !== Errno.EEXIST) throw error;
+      if (!(error instanceof SyscallError)) throw error;
+      // Some file systems, NFS among them, cannot rename only where there is nothing.
+      const cannot = error.errno === Errno.EINVAL && tryStatAt(data, name) === undefined;
+      if (cannot) files.renameat2(complete, name, data, name);
+      else if (error.errno !== Errno.EEXIST && error.errno !== Errno.EINVAL) throw error;
     }
   }
   copyAttributes(complete, data, info);

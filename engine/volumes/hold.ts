@@ -21,7 +21,7 @@ import { isFilling } from "./fill.ts";
 import { type Kind, kindOf, mountFilesystem } from "./local.ts";
 import { finish, locked, openSource } from "./provide.ts";
 import { Volumes } from "./store.ts";
-import { subpathMount } from "./subpath.ts";
+import { subpathOfFolder, subpathOfMount } from "./subpath.ts";
 import { mountTmpfs, releaseTmpfs } from "./tmpfs.ts";
 import type { DecidedMount, Volume } from "./types.ts";
 
@@ -101,10 +101,12 @@ async function holdVolume(volumes: Volumes, mount: DecidedMount, signal?: AbortS
       return mountBind(volume, kind, mount.subpath);
     case "filesystem": {
       const fd = await mountFilesystem(kind.filesystem, name);
-      return mount.subpath === undefined ? fd : within(fd, mount.subpath, name);
+      return mount.subpath === undefined ? fd : within(fd, subpathOfMount, mount.subpath, name);
     }
   }
-  return mount.subpath === undefined ? undefined : within(open(data, FOLDER | O_NOFOLLOW), mount.subpath, name);
+  return mount.subpath === undefined
+    ? undefined
+    : within(open(data, FOLDER | O_NOFOLLOW), subpathOfFolder, mount.subpath, name);
 }
 
 /**
@@ -130,12 +132,12 @@ function setAttributes(fd: number, flag: number, set: number, clear: number): vo
   syscall("mount_setattr", fd, "", AT_EMPTY_PATH | flag, words, 32);
 }
 
-/** The mount of a path in a folder, which is closed. */
-function within(folder: number, subpath: string, volume: string): number {
+/** The mount of a path in a folder or in a mount, which is closed. */
+function within(whole: number, mountOf: typeof subpathOfFolder, subpath: string, volume: string): number {
   try {
-    return subpathMount(folder, subpath, volume);
+    return mountOf(whole, subpath, volume);
   } finally {
-    close(folder);
+    close(whole);
   }
 }
 
@@ -144,7 +146,7 @@ function mountBind(volume: Volume, { source, options }: Kind & { kind: "bind" },
   const { set, clear, setBelow, clearBelow, recursive } = parseMountOptions(options, volume.name);
   const folder = openSource(source, volume);
   let fd: number;
-  if (subpath !== undefined) fd = within(folder, subpath, volume.name);
+  if (subpath !== undefined) fd = within(folder, subpathOfFolder, subpath, volume.name);
   else {
     try {
       const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);

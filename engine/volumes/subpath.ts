@@ -1,8 +1,17 @@
 /** A folder or file in a volume, which a container's program may have put a link in the way of. */
-import { AT_EMPTY_PATH, AT_RECURSIVE, O_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../../ffi/constants.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_RECURSIVE,
+  CLONE_NEWNS,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
 import { openBelow } from "../../ffi/open.ts";
+import { planSubpath } from "../../runtime/plan_view.ts";
+import { takeRoot } from "../view.ts";
 
 /** @throws {MiniError} for a path that is not one inside the volume. */
 export function checkSubpath(path: string, what: string): void {
@@ -14,34 +23,43 @@ export function checkSubpath(path: string, what: string): void {
 }
 
 /**
- * The mount of what is at a path below a folder, attached nowhere; the descriptor is the caller's to close. Links on the way
- * are followed by the kernel as if the folder were the root.
+ * The mount of what is at a path below a folder of this host, attached nowhere; the descriptor is the caller's to close.
+ * Links on the way are followed by the kernel as if the folder were the root.
  *
  * @throws {MiniError} when there is nothing.
  */
-export function subpathMount(folder: number, path: string, volume: string): number {
-  let fd: number;
-  try {
-    fd = openBelow(folder, path, O_PATH);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    const missing = error.errno === Errno.ENOENT || error.errno === Errno.ENOTDIR;
-    throw new MiniError(
-      missing ? `there is no ${path} in the volume ${volume}` : `${path} in the volume ${volume}: ${error.message}`,
-    );
-  }
-  try {
-    return syscall("open_tree", fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    if (error.errno === Errno.EPERM) {
-      throw new MiniError(`a path in the volume ${volume} can be mounted by root only: run mini with sudo`);
+export function subpathOfFolder(folder: number, path: string, volume: string): number {
+  return explained(path, volume, () => {
+    const fd = openBelow(folder, path, O_PATH);
+    try {
+      return syscall("open_tree", fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+    } finally {
+      close(fd);
     }
-    if (error.errno !== Errno.EINVAL) throw error;
-    throw new MiniError(
-      `a path in the volume ${volume} can be mounted from Linux 6.15 on, because it is a file system of its own`,
-    );
-  } finally {
-    close(fd);
+  });
+}
+
+/** The same below the root of a mount that is attached nowhere. */
+export function subpathOfMount(mount: number, path: string, volume: string): number {
+  return explained(
+    path,
+    volume,
+    () => takeRoot((sync) => planSubpath(mount, path, sync), { flags: CLONE_NEWNS, pass: [mount] }),
+  );
+}
+
+function explained(path: string, volume: string, body: () => number): number {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    switch (error.errno) {
+      case Errno.ENOENT:
+      case Errno.ENOTDIR:
+        throw new MiniError(`there is no ${path} in the volume ${volume}`);
+      case Errno.EPERM:
+        throw new MiniError(`a path in the volume ${volume} can be mounted by root only: run mini with sudo`);
+    }
+    throw new MiniError(`${path} in the volume ${volume} cannot be mounted: ${error.message}`);
   }
 }
