@@ -20,6 +20,8 @@ export const OUTSIDE = { ip: "192.0.2.2", ip6: "2001:db8::2" };
 export interface NetworkContext extends Omit<Context, "start" | "inside"> {
   /** Runs any command on `host`. */
   host(command: readonly string[], options?: RunOptions): Promise<Output>;
+  /** What a command is put behind to run on `host`. */
+  readonly enter: readonly string[];
   /** Runs any command `outside`. */
   outside(command: readonly string[], options?: RunOptions): Promise<Output>;
   /** Runs mini, and makes sure that it succeeded. Returns its standard output. */
@@ -95,6 +97,7 @@ export function networkTest(
     await script(SETUP(there.pid));
     await body({
       ...context,
+      enter: here.enter,
       host,
       outside,
       mini,
