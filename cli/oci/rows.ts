@@ -269,3 +269,53 @@ export const events: CommandRow = {
   ],
   positionals: one,
 };
+
+const place = (name: string, description: string): Flag => ({
+  name,
+  kind: "string",
+  placeholder: "dir",
+  complete: "directory",
+  description,
+});
+/** Flags of CRIU's own that are passed on as they are. */
+const criuFlags: readonly Flag[] = [
+  { name: "tcp-established", kind: "boolean", description: "Allow open TCP connections" },
+  { name: "ext-unix-sk", kind: "boolean", description: "Allow Unix sockets that lead outside" },
+  { name: "shell-job", kind: "boolean", description: "Allow a session that was begun outside" },
+  { name: "file-locks", kind: "boolean", description: "Allow locks on files" },
+];
+const checkpointPlaces = [
+  place("image-path", "Folder of the checkpoint; checkpoint in the working directory by default"),
+  place("work-path", "Folder of CRIU's log; that of the checkpoint by default"),
+];
+
+export const checkpoint: CommandRow = {
+  name: "oci checkpoint",
+  group: GROUP,
+  summary: "Write a running container down and end it (needs CRIU)",
+  usage: "[OPTIONS] ID",
+  flags: [
+    ...checkpointPlaces,
+    { name: "leave-running", kind: "boolean", description: "Let it go on afterwards" },
+    { name: "tcp-skip-in-flight", kind: "boolean", description: "Pass over TCP connections that are being made" },
+    { name: "link-remap", kind: "boolean", description: "Allow files that were removed and are open still" },
+    ...criuFlags,
+  ],
+  positionals: one,
+};
+
+export const restore: CommandRow = {
+  name: "oci restore",
+  group: GROUP,
+  summary: "Restore a container from a checkpoint (needs CRIU)",
+  usage: "[OPTIONS] ID",
+  flags: [
+    bundle,
+    ...checkpointPlaces,
+    detach,
+    pidFile,
+    { name: "no-subreaper", kind: "boolean", description: "Taken for compatibility: mini is never a subreaper" },
+    ...criuFlags,
+  ],
+  positionals: one,
+};

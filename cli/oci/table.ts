@@ -17,6 +17,8 @@ export const ociCommands: readonly OciCommand[] = [
   { ...rows.resume, load: () => import("./resume.ts") },
   { ...rows.update, load: () => import("./update.ts") },
   { ...rows.events, load: () => import("./events.ts") },
+  { ...rows.checkpoint, load: () => import("./checkpoint.ts") },
+  { ...rows.restore, load: () => import("./restore.ts") },
   { ...rows.spec, load: () => import("./spec.ts") },
   { ...rows.features, load: () => import("./features.ts") },
 ];

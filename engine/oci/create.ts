@@ -47,7 +47,12 @@ export function readBundle(bundle: string): { json: string; spec: Spec } {
   return { json, spec: parseSpec(json, bundle) };
 }
 
-function checkRoot({ root }: Spec): void {
+/** The kinds of hooks that a specification has. */
+export const hookKinds = (spec: Spec) =>
+  (Object.keys(spec.hooks ?? {}) as (keyof Hooks)[]).filter((kind) => spec.hooks?.[kind]?.length);
+
+/** @throws {MiniError} unless the root is a folder. */
+export function checkRoot({ root }: Spec): void {
   try {
     if (Deno.statSync(root.path).isDirectory) return;
   } catch (error) {
@@ -102,7 +107,7 @@ export async function create(
     owner: Deno.uid() === 0 ? "root" : `${Deno.uid()}`,
     annotations: spec.annotations ?? {},
     pid: 0,
-    hooks: (Object.keys(spec.hooks ?? {}) as (keyof Hooks)[]).filter((kind) => spec.hooks?.[kind]?.length),
+    hooks: hookKinds(spec),
     ...tree ? { cgroup: `${tree.root}${place}` } : {},
   };
   let cgroup: Cgroup | undefined, fifo = -1, container: Container | undefined, hooksRan = false;
