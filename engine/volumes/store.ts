@@ -235,10 +235,14 @@ export function checkDriver(driver: string): void {
 }
 
 /** @throws {MiniError} when a volume is not what is asked for; what is not asked for may be anything. */
-function checkSame(there: Volume, { driver, driverOptions }: VolumeOptions): void {
+function checkSame(there: Volume, { driver, driverOptions, labels = {} }: VolumeOptions): void {
   if (driver !== undefined) checkDriver(driver);
   if (driver !== undefined && driver !== there.driver) {
     throw new MiniError(`the volume ${there.name} is there already, with the driver ${there.driver}`);
+  }
+  const label = Object.entries(labels).find(([key, value]) => there.labels[key] !== value);
+  if (label) {
+    throw new MiniError(`the volume ${there.name} is there already, without the label ${label[0]}=${label[1]}`);
   }
   if (driverOptions === undefined || Object.keys(driverOptions).length === 0) return;
   const text = (options: Readonly<Record<string, string>>) => JSON.stringify(Object.entries(options).sort());

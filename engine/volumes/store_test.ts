@@ -55,6 +55,9 @@ Deno.test("a volume that is there is not taken for another one", () =>
     volumes.make("data", { driverOptions: { o: "bind", device: "/srv", type: "none" } });
     refuses(() => volumes.make("data", { driverOptions: { type: "tmpfs", device: "tmpfs" } }), "other options");
     refuses(() => volumes.make("data", { driver: "nfs" }), "nfs");
+    refuses(() => volumes.make("data", { labels: { a: "b" } }), "without the label a=b");
+    volumes.make("labelled", { labels: { a: "b", c: "" } });
+    assertEquals(volumes.make("labelled", { labels: { c: "" } }).made, false);
   }));
 
 Deno.test("damaged volumes are told of, and keep the others from nothing", () =>
