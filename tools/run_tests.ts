@@ -17,6 +17,8 @@ import { parseJunit, summary } from "./junit.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const REPORTS = `${ROOT}/build/test`;
+/** How many files of integration tests run at a time: they wait more than they work, and none minds what others do. */
+const JOBS = 3;
 /** How long one file of integration tests may take. */
 const FILE_MINUTES = 10;
 const UNIT_MINUTES = 10;
@@ -43,9 +45,19 @@ function failed(what: string): void {
   failures.push(what);
 }
 
-/** Runs a program with our output as its own. Returns its exit status, or "timeout" after killing it. */
-async function run(args: string[], minutes: number, command = Deno.execPath()): Promise<number | "timeout"> {
-  const child = new Deno.Command(command, { args, cwd: ROOT, stdin: "null" }).spawn();
+/**
+ * Runs a program with our output as its own. Returns its exit status, or "timeout" after killing it.
+ *
+ * @param log a file for its output instead, where several run at a time.
+ */
+async function run(
+  args: string[],
+  minutes: number,
+  command = Deno.execPath(),
+  log?: string,
+): Promise<number | "timeout"> {
+  const program = log === undefined ? [command, ...args] : ["sh", "-c", 'exec "$@" > "$0" 2>&1', log, command, ...args];
+  const child = new Deno.Command(program[0]!, { args: program.slice(1), cwd: ROOT, stdin: "null" }).spawn();
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -63,16 +75,20 @@ async function check(name: string, args: string[]): Promise<void> {
 }
 
 /** Runs test files in one `deno test` and counts their results. */
-async function test(name: string, files: readonly string[], minutes: number): Promise<void> {
+async function test(name: string, files: readonly string[], minutes: number, apart = false): Promise<void> {
   const report = `${REPORTS}/${name.replaceAll("/", "-")}.xml`;
   await Deno.remove(report).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
-  console.error(`\n--- ${name}`);
+  const log = apart ? `${report}.log` : undefined;
+  if (!apart) console.error(`\n--- ${name}`);
   const code = await run(
     ["test", "-A", "--quiet", "--no-check", ...SANITIZE, `--junit-path=${report}`, ...files],
     minutes,
+    Deno.execPath(),
+    log,
   );
+  if (log !== undefined) console.error(`\n--- ${name}\n${await Deno.readTextFile(log)}`);
   if (code === "timeout") return failed(`${name}: not done after ${minutes} minutes`);
   const xml = await Deno.readTextFile(report).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return "";
@@ -116,7 +132,10 @@ async function main(mode: string, parts: string[]): Promise<void> {
   // Without ./mini, or with an old one, the integration tests would say nothing.
   if (await run(["run", "-A", "tools/build.ts"], UNIT_MINUTES) !== 0) return failed("build");
   total.passed++;
-  for (const path of integration) await test(path, [path], FILE_MINUTES);
+  const queue = [...integration];
+  await Promise.all(Array.from({ length: JOBS }, async () => {
+    for (let path; (path = queue.shift()) !== undefined;) await test(path, [path], FILE_MINUTES, true);
+  }));
   await testInMachine(integration.filter((path) => MACHINE_TESTS.includes(path)));
 }
 
