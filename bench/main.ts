@@ -14,6 +14,7 @@ const BENCHMARKS: Record<string, () => Promise<Benchmark>> = {
   daily: () => import("./daily.ts"),
   network: () => import("./network.ts"),
   oci: () => import("./oci.ts"),
+  logs: () => import("./logs.ts"),
   pull: () => import("./pull.ts"),
   startup: () => import("./startup.ts"),
   unpack: () => import("./unpack.ts"),
