@@ -7,6 +7,7 @@ import { readable } from "../ffi/reactor.ts";
 import { isTerminal, makeRaw, type RawMode, setWindowSize, windowSize } from "../ffi/terminal.ts";
 import type { Containers, Found } from "./containers.ts";
 import { DetachKeys } from "./detach_keys.ts";
+import { emitContainer } from "./events.ts";
 import { logPlace } from "./log_place.ts";
 import { followLog } from "./logs/read.ts";
 import { endOf } from "./logs/reader.ts";
@@ -59,7 +60,10 @@ export async function attach(containers: Containers, found: Found, options: Atta
     }
     using session = new Session(containers, found, process, options);
     if (config.tty) await session.openTerminal();
-    return await session.run(input);
+    emitContainer(containers.state, record, "attach");
+    const attached = await session.run(input);
+    if (attached === "detached") emitContainer(containers.state, record, "detach");
+    return attached;
   } finally {
     close(process);
   }

@@ -1,6 +1,10 @@
 /** The store of logs where it is hurt: its consumer killed, its disk full, more printed than fits. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { resolve } from "@std/path";
+import { F_SETFL, O_NOCTTY, O_NONBLOCK, O_RDWR, TIOCGPTPEER, TIOCSPTLCK } from "../ffi/constants.ts";
+import { close, syscall } from "../ffi/kernel.ts";
+import { open } from "../ffi/open.ts";
+import { LogConsumer } from "../engine/logs/consumer.ts";
 import { fileNumbers } from "../engine/logs/files.ts";
 import { Fifo, type Told, told } from "../engine/logs/log_fixture.ts";
 import { needsProgram, until } from "./harness.ts";
@@ -34,7 +38,12 @@ class Consuming {
   readonly #child: Deno.ChildProcess;
   #said = "";
   readonly #end: Promise<unknown>;
-  constructor(place: Place, maxBytes: number, maxFiles: number, before: readonly string[] = []) {
+  constructor(
+    place: Place,
+    maxBytes: number,
+    maxFiles: number,
+    { before = [], after = [] }: { before?: readonly string[]; after?: readonly string[] } = {},
+  ) {
     const args = [
       ...before,
       Deno.execPath(),
@@ -46,6 +55,7 @@ class Consuming {
       place.logs,
       `${maxBytes}`,
       `${maxFiles}`,
+      ...after,
     ];
     const child = new Deno.Command(args[0]!, { args: args.slice(1), stdin: "null", stdout: "piped", stderr: "inherit" })
       .spawn();
@@ -76,7 +86,7 @@ class Numbered {
   #rest = new Uint8Array(0);
   stopped = false;
   readonly done: Promise<void>;
-  constructor(readonly fifo: Fifo) {
+  constructor(readonly fifo: { write(bytes: Uint8Array): number }) {
     this.done = this.#run();
   }
   async #run() {
@@ -121,6 +131,64 @@ Deno.test("a consumer that is killed at any instant loses nothing and doubles no
   assert(fileNumbers(place.logs).length > 5);
 });
 
+Deno.test({
+  name: "a consumer of a terminal that is killed at any instant loses nothing and doubles nothing",
+  // Another process's descriptor is not anybody's.
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    using place = new Place();
+    const master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+    syscall("ioctl", master, TIOCSPTLCK, new Int32Array(1));
+    const slave = syscall("ioctl", master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+    syscall("fcntl", slave, F_SETFL, O_NONBLOCK);
+    const writer = new Numbered({ write: (bytes) => syscall("write", slave, bytes, bytes.length) });
+    const consume = async () => {
+      const consuming = new Consuming(place, 4000, 100_000, { after: [`${Deno.pid}`, `${master}`] });
+      await consuming.said("consuming");
+      return consuming;
+    };
+    for (let i = 0; i < KILLS; i++) {
+      const consuming = await consume();
+      await sleep(Math.random() * 15);
+      assertEquals(await consuming.kill("SIGKILL"), "consuming\n");
+    }
+    writer.stopped = true;
+    const last = await consume();
+    await writer.done;
+    assertEquals(await last.kill("SIGTERM"), "consuming\nended\n");
+    close(slave);
+    close(master);
+    const entries = await told(place.logs), expected = writer.expected.replaceAll("\n", "\r\n");
+    assert(expected.length > 10_000);
+    assert(textOf(entries, 1) === expected, `${textOf(entries, 1).length} bytes in place of ${expected.length}`);
+  },
+});
+
+Deno.test("one who prints as fast as it can does not keep others waiting", async () => {
+  using place = new Place();
+  const limits = { maxBytes: 1e6, maxFiles: 2 };
+  using quiet = new Place();
+  const loud = new Deno.Command("sh", {
+    args: ["-c", `exec yes "$(seq -s ' ' 100)" > ${place.state}/stdout`],
+    stdin: "null",
+  }).spawn();
+  const consumers = [place, quiet].map(({ state, logs }) =>
+    LogConsumer.open({ stateFolder: state, logFolder: logs, limits })!
+  );
+  try {
+    for (let i = 0; i < 20; i++) {
+      quiet.out.write(`line ${i}\n`);
+      await until(`line ${i}`, async () => textOf(await told(quiet.logs), 1).endsWith(`line ${i}\n`), 5000);
+    }
+    await until("rotation", () => fileNumbers(place.logs).at(-1)! > 20);
+    assertEquals(fileNumbers(place.logs).length, 2);
+  } finally {
+    loud.kill("SIGKILL");
+    await loud.status;
+    for (const consumer of consumers) await consumer.end();
+  }
+});
+
 Deno.test("only one process consumes at a time", async () => {
   using place = new Place();
   const first = new Consuming(place, 1e6, 3);
@@ -141,7 +209,9 @@ Deno.test({
     Deno.mkdirSync(`${place.folder}/disk`);
     // A disk of 1 MB in a mount namespace of the consumer's own, entered by way of its process for looking.
     const script = 'mount -t tmpfs -o size=1m none "$0" && exec "$@"';
-    const consuming = new Consuming(place, 400_000, 10, ["unshare", "-m", "sh", "-c", script, `${place.folder}/disk`]);
+    const consuming = new Consuming(place, 400_000, 10, {
+      before: ["unshare", "-m", "sh", "-c", script, `${place.folder}/disk`],
+    });
     await consuming.said("consuming");
     const line = new TextEncoder().encode(`${"x".repeat(999)}\n`.repeat(50));
     const print = async (bytes: number) => {

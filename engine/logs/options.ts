@@ -16,7 +16,7 @@ export const DEFAULT_LIMITS: LogLimits = { maxBytes: 10_000_000, maxFiles: 3 };
 export const SPOOL_LIMITS: LogLimits = { maxBytes: 256 * 1024, maxFiles: 2 };
 
 /** The smallest file that rotation makes sense with. */
-const LEAST_BYTES = 1024;
+const LEAST_BYTES = 1000;
 
 /** What a container's record says about its log. */
 export interface LogConfig {

@@ -11,6 +11,7 @@ Deno.test("options have Docker's names and units", () => {
   const limits = (...options: string[]) => logLimits(parseLogConfig("local", options));
   assertEquals(limits("max-size=20m", "max-file=5"), { maxBytes: 20_000_000, maxFiles: 5 });
   assertEquals(limits("max-size=1.5k", "compress=false", "mode=blocking").maxBytes, 1500);
+  assertEquals(limits("max-size=1k").maxBytes, 1000);
   assertEquals(limits("max-size=1G", "labels=a,b").maxBytes, 1e9);
   assertEquals(limits("max-size=-1").maxBytes, Infinity);
 });

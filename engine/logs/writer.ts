@@ -42,6 +42,14 @@ export interface Pumped {
   readonly ended: boolean;
 }
 
+/** What tests set, to have what is rare. */
+export interface WriterOptions {
+  /** Milliseconds after which a disk counts as slow. */
+  readonly slowMs?: number;
+  /** Whether to try splice(2) at all. */
+  readonly canSplice?: boolean;
+}
+
 const isFull = (errno: number) => errno === Errno.ENOSPC || errno === Errno.EDQUOT;
 
 export class LogWriter {
@@ -58,13 +66,21 @@ export class LogWriter {
   #reason = 0;
   /** Until when the disk counts as slow, by performance.now(). */
   #slowUntil = 0;
-  #canSplice = true;
+  readonly #slowMs: number;
+  #canSplice: boolean;
   /** On overlayfs splicing tells followers nothing before kernel 6.5. */
   #touch = false;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** @param folder for example `/var/lib/mini/containers/ID/logs`; made if it is not there. */
-  constructor(readonly folder: string, readonly limits: LogLimits) {}
+  constructor(
+    readonly folder: string,
+    readonly limits: LogLimits,
+    { slowMs = SLOW_MS, canSplice = true }: WriterOptions = {},
+  ) {
+    this.#slowMs = slowMs;
+    this.#canSplice = canSplice;
+  }
 
   /** Opens the log for writing, at first use. A disk that is full now need not be so later. @throws {SyscallError} */
   #open(): void {
@@ -316,7 +332,7 @@ export class LogWriter {
     const to = new BigInt64Array([BigInt(this.#size)]);
     const result = await call("splice", fd, null, this.#data, to, most, SPLICE_F_NONBLOCK);
     const after = performance.now();
-    if (after - before > SLOW_MS) this.#slowUntil = after + SLOW_FOR_MS;
+    if (after - before >= this.#slowMs) this.#slowUntil = after + SLOW_FOR_MS;
     if (result !== -Errno.EINVAL) return result;
     this.#canSplice = false; // a file system that cannot
     return copyByTee(fd, this.#data, this.#size, most);

@@ -28,6 +28,37 @@ Deno.test(
   }),
 );
 
+for (
+  const [name, options] of [
+    ["a slow disk is waited for on another thread", { slowMs: 0 }],
+    ["a file system without splice gets the same bytes", { canSplice: false }],
+  ] as const
+) {
+  Deno.test(
+    name,
+    withFolder(async (folder) => {
+      using out = new Fifo(`${folder}/stdout`), err = new Fifo(`${folder}/stderr`);
+      const writer = new LogWriter(`${folder}/logs`, limits(1e7, 3), options);
+      const expected = ["", ""];
+      for (let i = 0; i < 50; i++) {
+        const lines = `line ${i}\n`.repeat(1 + i * 20);
+        for (const [at, fifo] of [out, err].entries()) {
+          expected[at] += lines;
+          fifo.write(lines);
+        }
+        await Promise.all([writer.pump(out.fd, 1), writer.pump(err.fd, 2)]);
+        if (i % 10 === 0) assertEquals(await writer.pump(out.fd, 1), { bytes: 0, empty: true, ended: false });
+      }
+      writer.close();
+      const entries = await told(`${folder}/logs`);
+      for (const stream of [1, 2]) {
+        const text = entries.flatMap(([kind, text]) => kind === stream ? [text] : []).join("");
+        assert(text === expected[stream - 1], `stream ${stream}: ${text.length} bytes`);
+      }
+    }),
+  );
+}
+
 Deno.test(
   "a FIFO that nobody has open for writing any more has ended",
   withFolder(async (folder) => {
