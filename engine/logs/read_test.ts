@@ -146,13 +146,14 @@ Deno.test(
     const line = new TextEncoder().encode("0123456789\n");
     for (let i = 0; i < 1000; i++) writer.append(1, line);
     ended.abort();
-    const rest = await Array.fromAsync(log);
+    let skippedFiles = 0, text = "";
+    for await (const item of log) {
+      if (item.type === "start") skippedFiles += item.skippedFiles;
+      else if (item.type === "lines") text += new TextDecoder().decode(item.bytes);
+    }
     writer.close();
-    const skip = rest.find((item) => item.type === "start");
-    assertEquals(skip?.type === "start" && skip.skippedFiles > 3, true);
-    const text = rest.flatMap((item) => item.type === "lines" ? [new TextDecoder().decode(item.bytes)] : []).join("");
-    // What is left of a line whose beginning is gone is told, too.
-    for (const line of text.split("\n")) assert("0123456789".endsWith(line), JSON.stringify(line));
+    assertEquals(skippedFiles > 3, true);
+    assertEquals(text.replaceAll("0123456789\n", ""), "");
   }),
 );
 
