@@ -1,7 +1,7 @@
 /** The files of a log: `N.data` holds what was printed, `N.index` what is known of it (record.ts); the highest N is written. */
 import { Errno, SyscallError } from "../../ffi/errors.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, O_RDONLY } from "../../ffi/constants.ts";
-import { syscall, trySyscall } from "../../ffi/kernel.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O_CREAT, O_RDONLY, O_RDWR } from "../../ffi/constants.ts";
+import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import { decodeRecord, isStream, Kind, openFlag, type Record, RECORD_BYTES, type Stream } from "./record.ts";
 
@@ -12,6 +12,25 @@ export const indexPath = (folder: string, number: number) => `${folder}/${number
 export function makeFolder(folder: string): void {
   const result = trySyscall("mkdirat", AT_FDCWD, folder, 0o700);
   if (result < 0 && result !== -Errno.EEXIST) throw new SyscallError("mkdirat", -result, folder);
+}
+
+/**
+ * Makes an empty log where there is none yet. Whoever follows it then has its file open, and can read it to its end even if
+ * the container is removed in between; the writer goes on with it.
+ *
+ * @returns false if the container is gone. @throws {SyscallError} on any other failure.
+ */
+export function makeLog(folder: string): boolean {
+  try {
+    makeFolder(folder);
+    if (fileNumbers(folder).length > 0) return true;
+    // The index first: a data file has one.
+    for (const path of [indexPath(folder, 1), dataPath(folder, 1)]) close(open(path, O_CREAT | O_RDWR, 0o600));
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === Errno.ENOENT) return false;
+    throw error;
+  }
 }
 
 /** The numbers of a log's files, the oldest first; none if the folder is not there. */

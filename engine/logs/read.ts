@@ -1,7 +1,7 @@
 /** What of a log is asked for: the last lines, those of a time, and those that are still to come. */
 import { FolderWatch } from "../../ffi/inotify.ts";
 import { type Block, Blocks } from "./blocks.ts";
-import { makeFolder } from "./files.ts";
+import { makeLog } from "./files.ts";
 import { type Gap, type Item, LogReader, type Position, type Start } from "./reader.ts";
 import { findTail, LastLines } from "./tail.ts";
 
@@ -56,15 +56,14 @@ export async function* followLog(folder: string, from: Position, ended: AbortSig
   for (;;) {
     const stopping = ended.aborted;
     yield* reader.read();
-    if (stopping) return;
+    if (stopping || !watch) return;
     await watch.changed(ended);
   }
 }
 
-/** To be called before anything is read: what comes in between is told then. */
-function watchLog(folder: string): FolderWatch {
-  makeFolder(folder); // nothing may have been printed yet
-  return new FolderWatch(folder);
+/** To be called before anything is read: what comes in between is told then. @returns undefined if the container is gone. */
+function watchLog(folder: string): FolderWatch | undefined {
+  return makeLog(folder) ? new FolderWatch(folder) : undefined;
 }
 
 /** Decides by the time of a line's beginning; the rest of it goes with that. */

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fileNumbers } from "./files.ts";
 import { Fifo, told, withFolder } from "./log_fixture.ts";
 import type { LogLimits } from "./options.ts";
-import { readLog } from "./read.ts";
+import { followLog, readLog } from "./read.ts";
 import { endOf } from "./reader.ts";
 import type { Stream } from "./record.ts";
 import { LogWriter } from "./writer.ts";
@@ -167,6 +167,26 @@ Deno.test(
     writer.append(1, new TextEncoder().encode(" of a line\nafter\n"));
     writer.close();
     assertEquals(await told(folder, { from }), [[1, "after\n"]]);
+  }),
+);
+
+Deno.test(
+  "whoever follows reads to the end, even if the container is removed in between",
+  withFolder(async (folder) => {
+    const logs = `${folder}/logs`, ended = new AbortController();
+    const follow = followLog(logs, endOf(logs), ended.signal);
+    assertEquals((await follow.next()).value?.type, "start");
+    const next = follow.next();
+    const writer = new LogWriter(logs, LARGE);
+    writer.append(2, new TextEncoder().encode("last words"));
+    writer.close();
+    Deno.removeSync(logs, { recursive: true });
+    const { value } = await next;
+    assert(value?.type === "data");
+    assertEquals([value.stream, new TextDecoder().decode(value.bytes)], [2, "last words"]);
+    ended.abort();
+    assertEquals(await follow.next(), { done: true, value: undefined });
+    assertEquals(await Array.fromAsync(followLog(`${folder}/gone/logs`, endOf(logs), ended.signal)), []);
   }),
 );
 
