@@ -2,17 +2,18 @@
 import { resolve } from "@std/path";
 import { hyperfine, median, table } from "./hyperfine.ts";
 import { firstLine } from "./machine.ts";
+import { type Engine, podmanIn, unmountBelow } from "./peers.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
-const MINI = `${ROOT}/mini`;
+const MINI = `${ROOT}/mini`, STARTER = `${ROOT}/build/starter.tar.gz`;
 /** Seconds of each measurement of throughput, and how often each is done. */
 const SECONDS = 3, ROUNDS = 3;
 
 export const title = "Network";
 
-function output(command: readonly string[], env: Record<string, string> = {}): string {
+function output(command: readonly string[]): string {
   const [program = "", ...args] = command;
-  const { success, stdout, stderr } = new Deno.Command(program, { args, stdin: "null", env }).outputSync();
+  const { success, stdout, stderr } = new Deno.Command(program, { args, stdin: "null" }).outputSync();
   if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
   return new TextDecoder().decode(stdout);
 }
@@ -35,32 +36,25 @@ async function withNamespace<T>(body: (enter: string[]) => Promise<T>): Promise<
   }
 }
 
-/** A program that runs containers. */
-interface Engine {
-  readonly name: string;
-  readonly command: readonly string[];
-  readonly image: string;
-  readonly pid: string;
-}
-
+/** The engines, with the image `bench` in each. */
 function engines(folder: string): Engine[] {
-  const mini = {
-    name: "mini",
-    command: [MINI, "--root", `${folder}/images`, "--state", `${folder}/state`],
-    image: "starter",
-    pid: "{{.State.Pid}}",
-  };
-  try {
-    const podman = ["podman", "--root", `${folder}/podman`, "--runroot", `${folder}/podman-run`];
-    output([...podman, "import", `${ROOT}/build/starter.tar.gz`, "starter"]);
-    return [mini, { name: "podman", command: podman, image: "localhost/starter", pid: "{{.State.Pid}}" }];
-  } catch (error) {
-    console.error(`bench: podman is left out: ${(error as Error).message.split("\n")[0]}`);
-    return [mini];
-  }
+  const places = ["--root", `${folder}/images`, "--state", `${folder}/state`];
+  const podman = podmanIn(`${folder}/podman`);
+  const all: Engine[] = [
+    { name: "mini", command: [MINI, ...places], runFlags: [] },
+    ...podman
+      ? [{
+        name: "podman",
+        command: podman,
+        runFlags: ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"],
+      }]
+      : [],
+  ];
+  for (const { command } of all) output([...command, "import", STARTER, "bench"]);
+  return all;
 }
 
-/** Bits per second of one connection. @param from and @param to prefixes of commands, and where the server is. */
+/** Bits per second of one connection. @param from and @param to prefixes of commands. @param address of the server. */
 async function throughput(
   from: readonly string[],
   to: readonly string[],
@@ -80,11 +74,11 @@ async function measure(engine: Engine, enter: readonly string[]): Promise<{ betw
   const run = (...args: string[]) => output([...enter, ...engine.command, ...args]).trim();
   const names = ["bench-a", "bench-b"];
   try {
-    run("run", "-d", "--name", names[0]!, "-p", "127.0.0.1:15201:5201", engine.image, "sleep", "1000");
-    run("run", "-d", "--name", names[1]!, engine.image, "sleep", "1000");
+    run("run", "-d", ...engine.runFlags, "--name", names[0]!, "-p", "127.0.0.1:15201:5201", "bench", "sleep", "1000");
+    run("run", "-d", ...engine.runFlags, "--name", names[1]!, "bench", "sleep", "1000");
     const inside = names.map((
       name,
-    ) => ["nsenter", `--net=/proc/${run("inspect", "-f", engine.pid, name)}/ns/net`, "--"]);
+    ) => ["nsenter", `--net=/proc/${run("inspect", "-f", "{{.State.Pid}}", name)}/ns/net`, "--"]);
     const address = output([...inside[0]!, "ip", "-4", "-o", "addr", "show", "eth0"]).match(/inet ([\d.]+)/)![1]!;
     return {
       between: await throughput(inside[1]!, inside[0]!, address, 5201) / 1e9,
@@ -102,11 +96,11 @@ export async function bench(): Promise<string> {
   try {
     return await withNamespace(async (enter) => {
       const all = engines(folder);
-      const runs = all.flatMap(({ name, command, image }) =>
-        [["", []], [" --network none", ["--network", "none"]]].map(([what, flags]) =>
+      const runs = all.flatMap(({ name, command, runFlags }) =>
+        [[], ["--network", "none"]].map((network) =>
           [
-            `\`${name} run --rm${what} starter true\``,
-            [...enter, ...command, "run", "--rm", ...flags as string[], image, "true"].join(" "),
+            `\`${[name, "run", "--rm", ...network, "starter", "true"].join(" ")}\``,
+            [...enter, ...command, "run", "--rm", ...runFlags, ...network, "bench", "true"].join(" "),
           ] as const
         )
       );
@@ -138,7 +132,8 @@ export async function bench(): Promise<string> {
       ].join("\n\n");
     });
   } finally {
-    await Deno.remove(folder, { recursive: true }).catch((error) => console.error(`bench: ${error.message}`));
+    await unmountBelow(folder);
+    await Deno.remove(folder, { recursive: true });
   }
 }
 
