@@ -28,6 +28,7 @@ import {
   restartIsDue,
   type RunningState,
 } from "./record.ts";
+import { exists } from "../ffi/exists.ts";
 
 /** A container as it is now. */
 export interface Found {
@@ -89,16 +90,6 @@ function names(folder: string): string[] {
     return Array.from(Deno.readDirSync(folder), (entry) => entry.name);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

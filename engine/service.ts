@@ -1,6 +1,7 @@
 /** `mini system install`: containers come back with the machine, by systemd or by OpenRC. */
 import { dirname } from "@std/path";
 import { MiniError } from "../ffi/errors.ts";
+import { exists } from "../ffi/exists.ts";
 
 /** Who starts services on a machine. */
 export type InitSystem = "systemd" | "openrc";
@@ -85,16 +86,6 @@ stop() {
 `,
   };
 }
-
-const exists = (path: string) => {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-};
 
 /** Who starts services here. @throws {MiniError} when it is neither. */
 export function findInit(): InitSystem {

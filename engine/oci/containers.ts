@@ -15,6 +15,7 @@ import type { Operation } from "../../ffi/program.ts";
 import { isFrozen } from "../../runtime/cgroup.ts";
 import { type Hooks, OCI_VERSION, type Spec } from "../../runtime/spec.ts";
 import { isAlive } from "../process.ts";
+import { exists } from "../../ffi/exists.ts";
 
 /** Where in its life a container is: runtime.md, "State"; paused is an addition of runc's. */
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
@@ -176,7 +177,7 @@ export class OciContainers {
     if (record.pid === 0) return "creating";
     if (!isAlive(record)) return "stopped";
     if (record.cgroup !== undefined && isFrozen(record.cgroup)) return "paused";
-    return record.restored === undefined && isThere(this.fifo(record.id)) ? "created" : "running";
+    return record.restored === undefined && exists(this.fifo(record.id)) ? "created" : "running";
   }
 
   /** What `state` prints and hooks read. */
@@ -193,16 +194,6 @@ export class OciContainers {
       owner,
       annotations,
     };
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
   }
 }
 

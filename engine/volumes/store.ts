@@ -19,6 +19,7 @@ import { removeTree } from "../../images/remove_tree.ts";
 import { checkOptions } from "./local.ts";
 import { checkVolumeName } from "./names.ts";
 import type { Volume, VolumeOptions } from "./types.ts";
+import { exists } from "../../ffi/exists.ts";
 
 const VERSION = 1;
 const RENAME_NOREPLACE = 1;
@@ -63,7 +64,7 @@ export class Volumes {
       text = Deno.readTextFileSync(`${folder}/volume.json`);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
-      if (tryIsThere(folder)) throw new MiniError(`the volume ${name} is damaged: ${folder} lacks volume.json or data`);
+      if (exists(folder)) throw new MiniError(`the volume ${name} is damaged: ${folder} lacks volume.json or data`);
       return undefined;
     }
     let volume: Volume | undefined;
@@ -259,16 +260,6 @@ function isWhole(volume: Volume, name: string): boolean {
   return volume.version === VERSION && volume.name === name && typeof volume.driver === "string" &&
     typeof volume.created === "string" && typeof volume.anonymous === "boolean" && isRecord(volume.options) &&
     isRecord(volume.labels);
-}
-
-function tryIsThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** Locks a folder without waiting; undefined if another process has it, or if it is gone. */

@@ -2,8 +2,6 @@
 import {
   AF_INET,
   AF_NETLINK,
-  AF_UNIX,
-  CLONE_NEWNET,
   O_NONBLOCK,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -11,13 +9,13 @@ import {
   SOCK_STREAM,
 } from "../../ffi/constants.ts";
 import { Netlink, NETLINK_NETFILTER } from "../../ffi/netlink.ts";
-import { Errno, SyscallError } from "../../ffi/errors.ts";
+import { SyscallError } from "../../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
-import { op, type Operation, type Program, result } from "../../ffi/program.ts";
+import { op, type Operation, result } from "../../ffi/program.ts";
 import { readable, writable } from "../../ffi/reactor.ts";
-import { spawn, waitForExit } from "../../ffi/spawn.ts";
 import { forwarder, readMessage, type Upstreams, writeMessage } from "./forward.ts";
 import { fit, readQuery } from "./message.ts";
+import { fromInside } from "../inside.ts";
 import { redirectNames, type ResolverPorts } from "./redirect.ts";
 import { type Forward, type Names, resolve } from "./resolver.ts";
 import { receiveFrom, sendTo, socketAddress } from "./socket.ts";
@@ -54,39 +52,6 @@ export function openSockets(namespace: number, ports: ResolverPorts): ResolverSo
 function bind(name: string, port: number): Operation {
   const address = socketAddress(RESOLVER_ADDRESS, port);
   return op("bind", [result(name), address, address.length], "where the container asks", { on: RESOLVER_ADDRESS });
-}
-
-/** Runs operations in another network namespace, and takes the descriptors that some of them return. */
-function fromInside(namespace: number, operations: readonly Operation[], names: readonly string[]): number[] {
-  const pair = new Int32Array(2);
-  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  const [ours, theirs] = [pair[0]!, pair[1]!];
-  const program: Program = [
-    op("setns", [namespace, Number(CLONE_NEWNET)], "the container's network"),
-    ...operations,
-    op("write", [theirs, "+", 1], "tell mini"),
-    op("read", [theirs, { cell: "answer", size: 8 }, 1], "until it has taken them"),
-    op("exit_group", [0], "done"),
-  ];
-  const { pidfd: child, results } = spawn(program, { pass: [theirs, namespace] });
-  close(theirs);
-  const taken: number[] = [];
-  try {
-    if (trySyscall("read", ours, new Uint8Array(1), 1) !== 1) {
-      const failure = results.failure();
-      throw new SyscallError(failure?.operation.call ?? "setns", failure?.errno ?? Errno.ESRCH, RESOLVER_ADDRESS);
-    }
-    for (const name of names) taken.push(syscall("pidfd_getfd", child, results.of(name)!, 0));
-    return taken;
-  } catch (error) {
-    taken.forEach(close);
-    throw error;
-  } finally {
-    close(ours);
-    waitForExit(child);
-    close(child);
-    results.close();
-  }
 }
 
 /**
