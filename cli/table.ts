@@ -9,7 +9,7 @@ import { containerPrune, rename, wait } from "./rows/daily.ts";
 import { commit, cp, diff } from "./rows/files.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
-import { events, info, inspect, ps, stats, top } from "./rows/look.ts";
+import { anatomy, events, info, inspect, ps, stats, top } from "./rows/look.ts";
 import { attach, logs } from "./rows/logs.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
@@ -117,6 +117,7 @@ export const commands: readonly Command[] = [
   { ...systemStop, load: () => import("./system_service.ts") },
   { ...oci, load: () => import("./oci_command.ts") },
   { ...info, load: () => import("./info.ts") },
+  { ...anatomy, load: () => import("./anatomy.ts") },
   { ...explain, load: () => import("./explain.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },

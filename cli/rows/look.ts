@@ -145,3 +145,26 @@ export const info: CommandRow = {
     { command: "mini info -f '{{.CgroupVersion}}'", comment: "One fact" },
   ],
 };
+
+/** `mini anatomy`. */
+export const anatomy: CommandRow = {
+  name: "anatomy",
+  group,
+  summary: "Take a running container apart: namespaces, rights, mounts, cgroup, network, processes",
+  usage: "[OPTIONS] CONTAINER",
+  flags: [
+    {
+      name: "format",
+      kind: "choice",
+      placeholder: "string",
+      values: ["text", "json"],
+      default: "text",
+      description: 'How it is printed ("text", "json")',
+    },
+  ],
+  positionals: { min: 1, max: 1, needs: "a container", complete: ["container"] },
+  examples: [
+    { command: "mini anatomy web", comment: "What the kernel says of a container, section by section" },
+    { command: "mini anatomy --format json web | jq .rights.capabilities", comment: "One part of it" },
+  ],
+};
