@@ -150,7 +150,7 @@ export const info: CommandRow = {
 export const anatomy: CommandRow = {
   name: "anatomy",
   group,
-  summary: "Take a running container apart: namespaces, rights, mounts, cgroup, network, processes",
+  summary: "Take a running container apart, into what the kernel knows of it",
   usage: "[OPTIONS] CONTAINER",
   flags: [
     {
