@@ -5,6 +5,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { resolve } from "@std/path";
+import { observe, ownDescendants } from "./leaks.ts";
+import { makeBundle, scriptSpec } from "./oci_bundle.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 /** The bundle that the build puts into ./mini. */
@@ -19,9 +21,10 @@ async function nodeModulesLoadedBy(...args: string[]): Promise<{ loaded: string[
     stdin: "null",
     stdout: "null",
   }).output();
-  const lines = new TextDecoder().decode(stderr).split("\n");
-  return { loaded: lines.filter((line) => /^\[lazy\].*(node:|deno_node)/.test(line)), code };
+  return { loaded: nodeModulesIn(new TextDecoder().decode(stderr)), code };
 }
+
+const nodeModulesIn = (log: string) => log.split("\n").filter((line) => /^\[lazy\].*(node:|deno_node)/.test(line));
 
 Deno.test("every module that main.ts can reach imports node: modules dynamically", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
@@ -68,6 +71,38 @@ Deno.test({
       }
     } finally {
       await Deno.remove(state, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: `mini oci create, start, state and delete load nothing of Node${isRoot ? "" : " (needs root)"}`,
+  ignore: !isRoot,
+  fn: async (t) => {
+    const folder = await Deno.makeTempDir();
+    observe(); // the container becomes ours when the command that makes it ends
+    const bundle = await makeBundle(`${folder}/bundle`, scriptSpec("exec sleep 60"));
+    // To a file: a container that is left keeps the end of a pipe open.
+    const oci = async (...args: string[]) => {
+      const shell = `exec "$@" > /dev/null 2> ${folder}/err`;
+      const line = [Deno.execPath(), "run", "-A", "--no-config", BUNDLE, "oci", "--root", `${folder}/state`, ...args];
+      const command = new Deno.Command("sh", {
+        args: ["-c", shell, "sh", ...line],
+        env: { DENO_LOG_LAZY_LOAD: "1" },
+        stdin: "null",
+      });
+      const { code } = await command.spawn().status;
+      return { loaded: nodeModulesIn(await Deno.readTextFile(`${folder}/err`)), code };
+    };
+    try {
+      const commands = [["create", "-b", bundle, "hot"], ["start", "hot"], ["exec", "hot", "true"], ["state", "hot"]];
+      for (const args of [...commands, ["delete", "--force", "hot"]]) {
+        await t.step(`mini oci ${args[0]}`, async () => assertEquals(await oci(...args), { loaded: [], code: 0 }));
+      }
+    } finally {
+      await oci("delete", "--force", "hot");
+      ownDescendants();
+      await Deno.remove(folder, { recursive: true });
     }
   },
 });

@@ -99,6 +99,15 @@ async function withDeno(to: string, program: Program, files: string[]): Promise<
   tryOut(to);
 }
 
+/** The name by which the program is an OCI runtime. */
+function linkRuntime(path: string): void {
+  try {
+    Deno.symlinkSync("mini", path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
 async function build(way: string | undefined): Promise<void> {
   Deno.mkdirSync(BUILD, { recursive: true });
   const version = commit();
@@ -123,6 +132,7 @@ async function build(way: string | undefined): Promise<void> {
     }
     if (way === "compile") await withCompile(unfinished, files);
     Deno.renameSync(unfinished, `${ROOT}/mini`);
+    linkRuntime(`${ROOT}/mini-runc`);
   } finally {
     await Deno.remove(unfinished).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;

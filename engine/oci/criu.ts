@@ -52,7 +52,7 @@ export function lastError(log: string): string {
     lines = []; // it has not come so far as to write one
   }
   const error = /Error \([^)]*\): (.*)$/.exec(
-    lines.findLast((line) => !/failed with exit code|ing FAILED/.test(line)) ?? "",
+    lines.findLast((line) => !/failed with (exit code|-?\d+)|ing FAILED/.test(line)) ?? "",
   );
   return `${error?.[1] ?? "it does not say why"} (see ${log})`;
 }
