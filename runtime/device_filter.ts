@@ -10,10 +10,12 @@ const MKNOD = 1, READ = 2, WRITE = 4, ALL = MKNOD | READ | WRITE;
 const BLOCK = 1, CHARACTER = 2;
 
 /**
- * What every container may use, whatever else it may not: the devices that are always in its /dev (OCI runtime-spec,
- * "Default Devices") and its own terminals.
+ * What every container may do, whatever else it may not: use the devices that are always in its /dev (OCI runtime-spec,
+ * "Default Devices") and its own terminals, and make a node of any device, which it can open no more than before. Programs that
+ * unpack a system need to, and other runtimes let them.
  */
 const ALWAYS: readonly DeviceRule[] = [
+  { allow: true, access: "m" },
   { allow: true, type: "c", major: 1, minor: 3 }, // null
   { allow: true, type: "c", major: 1, minor: 5 }, // zero
   { allow: true, type: "c", major: 1, minor: 7 }, // full
