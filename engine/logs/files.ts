@@ -68,34 +68,42 @@ export function readAt(fd: number, buffer: Uint8Array, offset: number): number {
   return done;
 }
 
-/** The valid records of an index, in order; reading ends at the first that is none, or that goes back. */
-export function readRecords(indexFd: number): Record[] {
-  const bytes = new Uint8Array(fileSize(indexFd));
-  const length = readAt(indexFd, bytes, 0);
-  const records: Record[] = [];
-  for (let at = 0; at + RECORD_BYTES <= length; at += RECORD_BYTES) {
-    const record = decodeRecord(bytes, at);
-    if (!record || record.offset < (records.at(-1)?.offset ?? 0)) break;
-    records.push(record);
-  }
-  return records;
+/** A record and where it is in its index. */
+export interface Placed {
+  readonly record: Record;
+  readonly at: number;
 }
 
+/** How much of an index is read at once. */
+export const INDEX_BYTES = 1024 * RECORD_BYTES;
+
 /**
- * Whether a line of a stream is not at its end at an offset of a data file.
- *
- * @param records of the file, all of them.
+ * The records of an index from the last one back. What is no record is passed over: the place at the end that is kept for
+ * the next one, and what a machine that was cut off has left.
  */
-export function isLineOpen(dataFd: number, records: readonly Record[], stream: Stream, offset: number): boolean {
-  let end = offset;
-  for (let i = records.length - 1; i >= 0; i--) {
-    const { kind, offset } = records[i]!;
-    if (offset >= end) continue; // nothing of it, or what comes after
-    if ((isStream(kind) ? kind : 1) === stream) return byteAt(dataFd, end - 1) !== 0x0a;
-    end = offset;
+export function* recordsFromEnd(indexFd: number): Generator<Placed> {
+  const buffer = new Uint8Array(INDEX_BYTES), size = fileSize(indexFd);
+  for (let end = size - size % RECORD_BYTES; end > 0;) {
+    const start = Math.max(0, end - INDEX_BYTES);
+    const bytes = buffer.subarray(0, readAt(indexFd, buffer.subarray(0, end - start), start));
+    for (let at = bytes.length - RECORD_BYTES; at >= 0; at -= RECORD_BYTES) {
+      const record = decodeRecord(bytes, at);
+      if (record) yield { record, at: start + at };
+    }
+    end = start;
   }
-  const header = records[0];
-  if (header?.kind === Kind.Header) return (header.flags & openFlag(stream)) !== 0;
+}
+
+/** Whether a line of a stream is not at its end at an offset of a data file. @param indexFd -1 if there is no index. */
+export function isLineOpen(dataFd: number, indexFd: number, stream: Stream, offset: number): boolean {
+  let end = offset, header: Record | undefined;
+  for (const { record } of indexFd < 0 ? [] : recordsFromEnd(indexFd)) {
+    if (record.kind === Kind.Header) header = record;
+    if (record.offset >= end) continue; // nothing of it, or what comes after
+    if ((isStream(record.kind) ? record.kind : 1) === stream) return byteAt(dataFd, end - 1) !== 0x0a;
+    end = record.offset;
+  }
+  if (header) return (header.flags & openFlag(stream)) !== 0;
   // A damaged index: bytes that no record is about are taken for standard output.
   return end > 0 && stream === 1 && byteAt(dataFd, end - 1) !== 0x0a;
 }

@@ -5,17 +5,18 @@ import {
   dataPath,
   fileNumbers,
   fileSize,
+  INDEX_BYTES,
   indexPath,
   isLineOpen,
   isUnlinked,
+  type Placed,
   readAt,
-  readRecords,
+  recordsFromEnd,
   tryOpen,
 } from "./files.ts";
-import { decodeRecord, isStream, Kind, type Record, RECORD_BYTES, type Stream } from "./record.ts";
+import { decodeRecord, isStream, Kind, RECORD_BYTES, type Stream } from "./record.ts";
 
 const CHUNK_BYTES = 256 << 10;
-const RECORDS_AT_ONCE = 1024;
 
 /** Bytes of one stream that came at one time. */
 export interface Piece {
@@ -81,7 +82,7 @@ export class LogReader implements Disposable {
   /** How much of the gap at `#position` was told. */
   #gapTold = 0;
   readonly #buffer = new Uint8Array(CHUNK_BYTES);
-  readonly #records = new Uint8Array(RECORDS_AT_ONCE * RECORD_BYTES);
+  readonly #records = new Uint8Array(INDEX_BYTES);
 
   /** @param from where to begin; without it at the oldest byte that there is. */
   constructor(readonly folder: string, readonly from?: Position) {}
@@ -160,19 +161,25 @@ export class LogReader implements Disposable {
 
   #seek(offset: number): void {
     this.#position = offset;
-    for (const record of this.#index < 0 ? [] : readRecords(this.#index)) {
-      if (record.offset >= offset) break;
-      this.#pass(record);
+    let isFirst = true;
+    for (const { record, at } of this.#index < 0 ? [] : recordsFromEnd(this.#index)) {
+      if (record.offset >= offset) continue;
+      if (isFirst) this.#at = at + RECORD_BYTES;
+      isFirst = false;
+      if (!isStream(record.kind)) continue;
+      this.#stream = record.kind;
+      this.#time = record.time;
+      break;
     }
   }
 
   #openLines(offset: number): Start["open"] {
-    const records = this.#index < 0 ? [] : readRecords(this.#index);
-    return { 1: isLineOpen(this.#data, records, 1, offset), 2: isLineOpen(this.#data, records, 2, offset) };
+    const isOpen = (stream: Stream) => isLineOpen(this.#data, this.#index, stream, offset);
+    return { 1: isOpen(1), 2: isOpen(2) };
   }
 
-  #pass(record: Record): void {
-    this.#at += RECORD_BYTES;
+  #pass({ record, at }: Placed): void {
+    this.#at = at + RECORD_BYTES;
     if (record.kind === Kind.Gap) this.#gapTold = 0;
     else this.#time = record.time;
     if (isStream(record.kind)) this.#stream = record.kind;
@@ -186,27 +193,29 @@ export class LogReader implements Disposable {
       this.#position = until;
       return { type: "data", stream: this.#stream, time: this.#time, bytes };
     };
-    for (const record of this.#nextRecords(end)) {
+    for (const placed of this.#nextRecords(end)) {
+      const { record } = placed;
       if (record.offset > this.#position) yield piece(record.offset);
       if (record.kind === Kind.Gap && record.count > this.#gapTold) {
         yield { type: "gap", bytes: record.count - this.#gapTold, errno: record.flags, time: record.time };
         this.#gapTold = record.count;
       }
       // A record at the end may become another one, or a gap may grow, until there are bytes after it.
-      if (record.offset < end) this.#pass(record);
+      if (record.offset < end) this.#pass(placed);
     }
     if (end > this.#position) yield piece(end);
   }
 
   /** The records that come next and begin at or before an offset. */
-  *#nextRecords(until: number): Generator<Record> {
+  *#nextRecords(until: number): Generator<Placed> {
     if (this.#index < 0) return;
     for (let from = this.#at;;) {
       const length = readAt(this.#index, this.#records, from);
       for (let at = 0; at + RECORD_BYTES <= length; at += RECORD_BYTES) {
         const record = decodeRecord(this.#records, at);
-        if (!record || record.offset > until) return;
-        yield record;
+        // What is no record is the place for the next one, or damage.
+        if (record && record.offset > until) return;
+        if (record) yield { record, at: from + at };
       }
       if (length < this.#records.length) return;
       from += length;

@@ -18,7 +18,7 @@ import {
   indexPath,
   isLineOpen,
   makeFolder,
-  readRecords,
+  recordsFromEnd,
   tryOpen,
   wallClock,
 } from "./files.ts";
@@ -102,17 +102,14 @@ export class LogWriter {
     try {
       this.#index = open(indexPath(folder, number), O_CREAT | O_RDWR, 0o600);
       this.#size = fileSize(this.#data);
-      const records = readRecords(this.#index).filter((record) => record.offset <= this.#size);
-      this.#at = records.length * RECORD_BYTES;
-      this.#last = records.at(-1);
-      if (this.#last === undefined) {
-        this.#last = { kind: Kind.Header, flags: 0, offset: 0, time: wallClock(), count: 0 };
-        this.#append(this.#last);
-      } else {
-        syscall("ftruncate", this.#index, this.#at);
-        // The place for one record more, which a full disk does not take away.
-        trySyscall("pwrite64", this.#index, new Uint8Array(RECORD_BYTES), RECORD_BYTES, this.#at);
-      }
+      // What the machine did not get to write before it was cut off is not there: the index may be ahead.
+      const last = recordsFromEnd(this.#index).find(({ record }) => record.offset <= this.#size);
+      this.#at = last ? last.at + RECORD_BYTES : 0;
+      syscall("ftruncate", this.#index, this.#at);
+      this.#last = last?.record ?? { kind: Kind.Header, flags: 0, offset: 0, time: wallClock(), count: 0 };
+      if (!last) this.#append(this.#last);
+      // The place for one record more, which a full disk does not take away.
+      else trySyscall("pwrite64", this.#index, new Uint8Array(RECORD_BYTES), RECORD_BYTES, this.#at);
       if (this.#last.kind === Kind.Gap && this.#last.offset === this.#size) {
         this.#gap = { at: this.#at - RECORD_BYTES, record: this.#last };
       }
@@ -158,9 +155,8 @@ export class LogWriter {
 
   /** Begins the next file and removes the oldest one that is too many. @throws {SyscallError} and nothing has changed. */
   #rotate(): void {
-    const records = readRecords(this.#index);
     const flags = ([1, 2] as const).reduce(
-      (flags, stream) => flags | (isLineOpen(this.#data, records, stream, this.#size) ? openFlag(stream) : 0),
+      (flags, stream) => flags | (isLineOpen(this.#data, this.#index, stream, this.#size) ? openFlag(stream) : 0),
       0,
     );
     this.#retryWithSpace(() => this.#create(this.#number + 1, flags));
@@ -410,7 +406,7 @@ export class LogWriter {
       const before = this.#number - 1, index = tryOpen(indexPath(this.folder, before));
       const data = tryOpen(dataPath(this.folder, before));
       if (index !== undefined && data !== undefined) {
-        last = readRecords(index).at(-1);
+        last = recordsFromEnd(index).next().value?.record;
         size = fileSize(data);
       }
       for (const fd of [index, data]) if (fd !== undefined) close(fd);
