@@ -60,6 +60,22 @@ for (
 }
 
 Deno.test(
+  "what cannot be written is counted, and told once it can be",
+  withFolder(async (folder) => {
+    using fifo = new Fifo(`${folder}/stdout`);
+    const logs = `${folder}/later/logs`, writer = new LogWriter(logs, limits(1e7, 3));
+    fifo.write("nobody\n");
+    assertEquals(await writer.pump(fifo.fd, 1), { bytes: 7, empty: false, ended: false });
+    writer.append(2, new TextEncoder().encode("reads this\n"));
+    Deno.mkdirSync(`${folder}/later`);
+    fifo.write("but this\n");
+    await writer.pump(fifo.fd, 1);
+    writer.close();
+    assertEquals(await told(logs), [["gap", 18], [1, "but this\n"]]);
+  }),
+);
+
+Deno.test(
   "a FIFO that nobody has open for writing any more has ended",
   withFolder(async (folder) => {
     const fifo = new Fifo(`${folder}/stdout`), fd = open(fifo.path, 0o4000);
