@@ -149,7 +149,9 @@ async function testInMachine(files: readonly string[]): Promise<void> {
   const own = Deno.env.get("MINI");
   const outcome = await runInMachine({
     command:
-      `MINI_TEST_FOLDER=${DISK_FOLDER} ${own ? `MINI=${own} ` : ""}${Deno.execPath()} test -A --quiet --no-check ` +
+      `MINI_TEST_SLOWNESS=4 MINI_TEST_FOLDER=${DISK_FOLDER} ${
+        own ? `MINI=${own} ` : ""
+      }${Deno.execPath()} test -A --quiet --no-check ` +
       `--junit-path=/run/report.xml ${files.join(" ")}`,
     project: ROOT,
     milliseconds: MACHINE_MINUTES * 60_000,
