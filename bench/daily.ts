@@ -2,7 +2,7 @@
 import { resolve } from "@std/path";
 import { hyperfine, table } from "./hyperfine.ts";
 import { firstLine } from "./machine.ts";
-import { type Engine, podmanIn, startDocker, unmountBelow } from "./peers.ts";
+import { type Engine, podmanIn, run, startDocker, unmountBelow } from "./peers.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const MINI = Deno.env.get("MINI") ?? `${ROOT}/mini`;
@@ -14,13 +14,6 @@ const AT_ONCE = 100, JOBS = 8;
 const OF_ENGINES = /^(mini|dockerd|docker|containerd|podman|conmon|crun|runc)/;
 
 export const title = "Every day";
-
-async function run(command: readonly string[]): Promise<string> {
-  const [program = "", ...args] = command;
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
-  if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
-  return new TextDecoder().decode(stdout).trim();
-}
 
 const read = (path: string) => {
   try {

@@ -2,7 +2,7 @@
 import { resolve } from "@std/path";
 import { median } from "./hyperfine.ts";
 import { firstLine } from "./machine.ts";
-import { type Engine, podmanIn, startDocker, unmountBelow } from "./peers.ts";
+import { type Engine, podmanIn, run, startDocker, unmountBelow } from "./peers.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const MINI = Deno.env.get("MINI") ?? `${ROOT}/mini`;
@@ -14,13 +14,6 @@ const LINE = "2026-01-31T12:00:00Z INFO a request was answered, as most of them 
 const SCRIPT = `yes '${LINE}' | head -c ${MEGABYTES}000000`;
 
 export const title = "Logs";
-
-async function run(command: readonly string[]): Promise<string> {
-  const [program = "", ...args] = command;
-  const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
-  if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
-  return new TextDecoder().decode(stdout).trim();
-}
 
 /** Seconds until a container has printed all, and megabytes per second of reading what is kept of it. */
 async function measure({ command, runFlags }: Engine): Promise<{ seconds: number; readRate: number }> {

@@ -69,3 +69,11 @@ export async function unmountBelow(folder: string): Promise<void> {
     await new Deno.Command("umount", { args: [path] }).output();
   }
 }
+
+/** Runs a command. @returns what it printed. @throws {Error} when it fails. */
+export async function run(command: readonly string[]): Promise<string> {
+  const [program = "", ...args] = command;
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
+  if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
+  return new TextDecoder().decode(stdout).trim();
+}

@@ -11,6 +11,7 @@ import { emitContainer } from "./events.ts";
 import { logPlace } from "./log_place.ts";
 import { followLog } from "./logs/read.ts";
 import { endOf } from "./logs/reader.ts";
+import { pause } from "./pause.ts";
 import { openProcess } from "./process.ts";
 import { Signals } from "./signals.ts";
 import { copyIn, setNonBlocking, writeOut } from "./stdio.ts";
@@ -131,7 +132,7 @@ class Session implements Disposable {
         this.#ended.abort();
         return { status };
       }
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await pause(PAUSE_MS);
     }
   }
 

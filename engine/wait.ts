@@ -2,6 +2,7 @@
 import type { Containers, Found } from "./containers.ts";
 import type { StoredEvent } from "./events.ts";
 import { readEvents } from "./events_read.ts";
+import { pause } from "./pause.ts";
 import { whenEnded } from "./when_ended.ts";
 
 /** What is waited for: that it does not run, that it ends the next time, that it is removed. */
@@ -45,7 +46,7 @@ async function whileRunning(
     if (status === "exited" && end) return end.exitCode;
     // Not one that has run before our eyes: its owner is about to remove it.
     if (status === "created" && !startedAt && !running) return 0;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+    await pause(PAUSE_MILLISECONDS);
   }
 }
 

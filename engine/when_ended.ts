@@ -2,6 +2,7 @@
 import { close } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import type { Containers, Found } from "./containers.ts";
+import { pause } from "./pause.ts";
 import { openProcess } from "./process.ts";
 
 /** How often to look at what nothing tells about: its end being written down, its next start. */
@@ -26,17 +27,4 @@ export async function whenEnded(containers: Containers, id: string, signal?: Abo
       }
     }
   }
-}
-
-/** Waits so long, or until `signal` is aborted. */
-function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener("abort", done, { once: true });
-  });
 }

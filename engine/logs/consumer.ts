@@ -8,6 +8,7 @@ import { Errno, SyscallError } from "../../ffi/errors.ts";
 import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open, tryLock } from "../../ffi/open.ts";
 import { readable } from "../../ffi/reactor.ts";
+import { pause } from "../pause.ts";
 import { enlarge } from "./fifo.ts";
 import type { LogLimits } from "./options.ts";
 import type { Stream } from "./record.ts";
@@ -109,7 +110,7 @@ export class LogConsumer {
     while (await readable(terminal, this.#stop.signal)) {
       const taken = this.#stage(terminal, fifo);
       if (taken === -Errno.EIO || taken === 0) {
-        await new Promise((resolve) => setTimeout(resolve, TERMINAL_PAUSE_MS));
+        await pause(TERMINAL_PAUSE_MS, this.#stop.signal);
       }
       await this.#drain(fifo, 1);
     }

@@ -3,6 +3,7 @@ import { O_NONBLOCK, O_RDONLY } from "../../ffi/constants.ts";
 import { Errno, SyscallError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
+import { pause } from "../pause.ts";
 import { bytesIn } from "./fifo.ts";
 
 const PAUSE_MS = 5;
@@ -24,7 +25,7 @@ export async function waitUntilTaken(stateFolder: string, milliseconds: number):
     }
     try {
       while (bytesIn(fd) > 0 && performance.now() < deadline) {
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        await pause(PAUSE_MS);
       }
     } finally {
       close(fd);
