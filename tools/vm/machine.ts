@@ -51,7 +51,7 @@ export async function runInMachine(job: Job): Promise<Outcome> {
   }
   const cache = `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/mini-test-machine`;
   const booted = await kernel(cache);
-  const folder = Deno.makeTempDirSync({ dir: "/var/tmp", prefix: "mini-test-machine-" });
+  const folder = Deno.makeTempDirSync({ dir: "/var/tmp", prefix: "mini-machine-" });
   try {
     Deno.writeFileSync(`${folder}/initrd`, firstRoot(booted, job, Deno.readFileSync(busybox!)));
     await makeDisk(mkfs!, `${folder}/disk`);
