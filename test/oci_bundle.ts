@@ -73,7 +73,10 @@ export class Runtime {
       observe();
       ownDescendants(); // which reaps
       const now = (await this.state(id)).status;
-      if (now === status) return;
+      if (now === status) {
+        ownDescendants(); // it may have ended since
+        return;
+      }
       assert(Date.now() < end, `${id} is ${now} and not ${status}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
