@@ -428,6 +428,33 @@ networkTest("many containers and networks come and go at the same time, and noth
   assertEquals(/element/.test(await script("nft list map ip mini ports_at")), false);
 }, [needsProgram("nft")]);
 
+networkTest("two hundred networks made at the same time have a subnet each, and all go again", async (c) => {
+  const { ok, mini, script } = c, prefix = c.command.join(" ");
+  await Promise.all(
+    Array.from(
+      { length: 4 },
+      (_, w) => script(`for i in $(seq 50); do ${prefix} network create n${w}-$i >/dev/null; done`),
+    ),
+  );
+  const ids = (await ok("network", "ls", "-q", "-f", "type=custom")).trim().split("\n");
+  const subnets = (await ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", ...ids)).trim().split(
+    "\n",
+  );
+  assertEquals([ids.length, new Set(subnets).size], [200, 200]);
+  const before = await script("ip -br link");
+  // One that is in use stays, of those that several remove at the same time.
+  await ok("run", "-d", "--name", "user", "--network", "n0-1", "starter", "sleep", "1000");
+  await Promise.all(
+    [0, 1, 2, 3].map((w) =>
+      mini(["network", "rm", ...Array.from({ length: 50 }, (_, i) => `n${w}-${i + 1}`)], { timeout: 60_000 })
+    ),
+  );
+  assertEquals(await ok("network", "ls", "-f", "type=custom", "--format", "{{.Name}}"), "n0-1\n");
+  await ok("rm", "-f", "user");
+  await ok("network", "rm", "n0-1");
+  assertEquals(await script("ip -br link"), before);
+});
+
 networkTest("networks that cannot be are refused in one sentence", async ({ mini, ok }) => {
   await ok("network", "create", "--subnet", "10.5.0.0/16", "there");
   const refused = async (args: readonly string[], ...words: string[]) =>
