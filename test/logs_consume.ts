@@ -19,7 +19,6 @@ if (!consumer) {
   console.log("busy");
   Deno.exit(1);
 }
-console.log("consuming");
 consumer.running.catch((error) => {
   console.log(`failed: ${error}`);
   Deno.exit(1);
@@ -29,3 +28,4 @@ Deno.addSignalListener("SIGTERM", async () => {
   console.log("ended");
   Deno.exit(0);
 });
+console.log("consuming");
