@@ -1,5 +1,6 @@
 /** The default profile of AppArmor, `mini-default`, loaded where it is not yet. */
 import { MiniError } from "../ffi/errors.ts";
+import { exists } from "../ffi/exists.ts";
 
 /** What it is called. */
 export const APPARMOR_PROFILE = "mini-default";
@@ -29,14 +30,15 @@ profile ${APPARMOR_PROFILE} flags=(attach_disconnected,mediate_deleted) {
 }
 `;
 
+/** Where the kernel shows what is loaded, and is given more: not on a host that has AppArmor and does not use it. */
+const SECURITYFS = "/sys/kernel/security/apparmor";
 const PARSERS = ["/sbin/apparmor_parser", "/usr/sbin/apparmor_parser"];
 
 function isLoaded(): boolean {
   try {
-    const loaded = Deno.readTextFileSync("/sys/kernel/security/apparmor/profiles");
+    const loaded = Deno.readTextFileSync(`${SECURITYFS}/profiles`);
     return loaded.split("\n").some((line) => line.startsWith(`${APPARMOR_PROFILE} (`));
   } catch (error) {
-    // Where securityfs is not mounted nobody can tell; loading it once more changes nothing.
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
@@ -55,11 +57,12 @@ function findParser(): string | undefined {
 /**
  * Makes sure that the profile is loaded.
  *
- * @returns whether it is: without apparmor_parser there is nobody who could load it, as in Docker.
+ * @returns whether it is: without securityfs and apparmor_parser nobody could load it, and the host does without, as in Docker.
  * @throws {MiniError} when the parser does not load it.
  */
 export function loadAppArmorProfile(): boolean {
   if (isLoaded()) return true;
+  if (!exists(SECURITYFS)) return false;
   const parser = findParser();
   if (parser === undefined) return false;
   const file = Deno.makeTempFileSync({ prefix: "mini-apparmor-" });
