@@ -29,7 +29,7 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
   const cgroup = tree && cgroupOf(tree, id, running?.cgroup);
   const short = limitsEnd(cgroup);
   if (cgroup !== undefined) await removeCgroup(cgroup);
-  if (hasNetworks(containers, id)) (await import("./network_end.ts")).releaseNetworks(containers, id);
+  if (hasNetworks(containers, id)) await (await import("./network_end.ts")).releaseNetworks(containers, id);
   let record: ContainerRecord | undefined;
   try {
     record = containers.record(id);

@@ -1,6 +1,6 @@
 /** What is done to containers that are there: signals, the end, removal. */
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import { close, syscall, trySyscall } from "../ffi/kernel.ts";
+import { close, trySyscall } from "../ffi/kernel.ts";
 import { killCgroup } from "../runtime/cgroup.ts";
 import { freeze, setFrozen } from "../runtime/cgroup_freeze.ts";
 import { signalName, signalNumber } from "../runtime/signals.ts";
@@ -77,7 +77,11 @@ async function end(containers: Containers, found: Found, seconds: number, signal
     if (found.running?.cgroup) setFrozen(found.running.cgroup, false);
     if (seconds > 0 && await hasEnded(fd, seconds * 1000)) return;
     if (found.running?.cgroup) killCgroup(found.running.cgroup);
-    else syscall("pidfd_send_signal", fd, SIGKILL, null, 0);
+    else {
+      // The first signal may have done it already.
+      const result = trySyscall("pidfd_send_signal", fd, SIGKILL, null, 0);
+      if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result, "SIGKILL");
+    }
     if (!await hasEnded(fd, KILL_MILLISECONDS)) {
       throw new MiniError(
         `container ${found.record.name} does not end: its process ${found.running?.pid} is waiting in the kernel`,

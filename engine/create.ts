@@ -284,7 +284,7 @@ function describe(
     ...options.devices.asked.length > 0 ? { deviceRules: options.devices.asked } : {},
   };
   const folder = containers.folder(id);
-  const placed = placeDevices(options.devices, rights.userns !== undefined);
+  const placed = placeDevices(options.devices, rights.userns !== undefined || ownNamespace() !== undefined);
   const spec = buildSpec(config, {
     user,
     capabilities: options.capabilities,

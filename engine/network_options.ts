@@ -1,6 +1,7 @@
 /** What people say about a container's networks and ports: `--network`, `--ip`, `-p` and their relatives. */
 import { MiniError } from "../ffi/errors.ts";
 import { userEnvironment } from "../ffi/self.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import type { PortWish } from "../network/ports.ts";
 import type { ContainerConfig } from "./record.ts";
 import { containerOf, isContainerMode, isOwnNetwork } from "./namespaces.ts";
@@ -93,6 +94,7 @@ export async function readNetworks(flags: NetworkFlags): Promise<NetworkOptions>
   }
   const { readExposed, readPublish } = await import("../network/ports.ts");
   const networks = alone ? [] : await Promise.all(asked.map((text) => readAttachment(text, flags)));
+  if (ownNamespace() && networks.length > 0) (await import("./rootless/network_rules.ts")).checkUserNetworks(networks);
   const twice = networks.find(({ name }, i) => networks.findIndex((other) => other.name === name) !== i);
   if (twice) throw new MiniError(`--network ${twice.name} is given twice`);
   const exposed = [...expose.flatMap(readExposed)].map(({ containerPort, protocol }) => `${containerPort}/${protocol}`);

@@ -1,6 +1,6 @@
 /** The process of a container that another command runs, found by what is written down of it. */
 import { Errno, SyscallError } from "../ffi/errors.ts";
-import { close, syscall, trySyscall } from "../ffi/kernel.ts";
+import { close, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 
 /** A process that is written down: its number, and when it was started (`startTicks`). */
@@ -60,7 +60,8 @@ export async function endProcess(running: KnownProcess): Promise<void> {
   const fd = openProcess(running);
   if (fd === undefined) return;
   try {
-    syscall("pidfd_send_signal", fd, SIGKILL, null, 0);
+    const result = trySyscall("pidfd_send_signal", fd, SIGKILL, null, 0);
+    if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result, "SIGKILL");
     await hasEnded(fd, KILL_MILLISECONDS);
   } finally {
     close(fd);

@@ -1,6 +1,7 @@
 /** What a new container may do and whose namespaces it is in: what the flags say, settled for one container. */
 import { LOCK_EX, O_DIRECTORY } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import type { Mount, NamespaceType, Spec } from "../runtime/spec.ts";
@@ -160,6 +161,12 @@ function settleUserns(
   mode: UsernsMode,
 ): { userns: Rights["userns"]; close(): void } {
   const done = (userns: Rights["userns"]) => ({ userns, close: () => {} });
+  if (mode.kind !== "host" && mode.kind !== "container" && ownNamespace()) {
+    throw new MiniError(
+      `--userns ${mode.kind}: without root every container has a user namespace, in which root is you and the other ids are ` +
+        "those that /etc/subuid gives you; other ones need root",
+    );
+  }
   switch (mode.kind) {
     case "host":
       return done(undefined);

@@ -127,7 +127,9 @@ export async function surround(
     held = await holdMounts(containers, record, signal);
     cgroup = tree && makeLimitedCgroup(tree, spec.linux!.cgroupsPath!, spec.linux!, optionalFiles(limits));
     if (record.config.networks?.length) {
-      networks = (await import("./network.ts")).prepareNetworks(containers, record, note);
+      networks = ownNamespace()
+        ? (await import("./rootless/network.ts")).prepareUserNetwork(containers, record, note)
+        : (await import("./network.ts")).prepareNetworks(containers, record, note);
     }
   } catch (error) {
     await release();
@@ -181,7 +183,14 @@ function withoutCgroup({ record, spec }: Made, note: Note): void {
   const { pids: _, devices = [], ...limits } = spec.linux?.resources ?? {};
   const isLimited = Object.keys(limits).length > 0 || (record.config.limits?.pidsLimit ?? -1) !== -1;
   // In a user namespace there is nobody to keep from the host's devices, and nothing to be told each time.
-  if (!isLimited && ownNamespace()) return;
+  if (ownNamespace()) {
+    if (!isLimited) return;
+    throw new MiniError(
+      "limits need a cgroup of your own, and none was given to you: 'systemd-run --user --scope -p Delegate=yes mini …' " +
+        "runs one command in one, and 'mini system check' says more",
+      125,
+    );
+  }
   if (!isLimited && allowsEverything(devices)) {
     return note("this host has no cgroup v2, so the container runs without a cgroup and without limits");
   }

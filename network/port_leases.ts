@@ -26,6 +26,8 @@ function tryBind(protocol: Protocol, ip: Ip, port: number): number | undefined {
   if (fd === -EPROTONOSUPPORT && protocol === "sctp") return port || undefined;
   if (fd < 0) throw new SyscallError("socket", -fd, protocol);
   try {
+    // What only ends still, a connection of the last container's, is in nobody's way; a listener is.
+    if (protocol === "tcp") syscall("setsockopt", fd, SOL_SOCKET, SO_REUSEADDR, new Int32Array([1]), 4);
     if (ip.version === 6) syscall("setsockopt", fd, IPPROTO_IPV6, IPV6_V6ONLY, new Int32Array([1]), 4);
     const address = socketAddress(ip, port);
     const result = trySyscall("bind", fd, address, address.length);
@@ -41,7 +43,7 @@ function tryBind(protocol: Protocol, ip: Ip, port: number): number | undefined {
     close(fd);
   }
 }
-const EPROTONOSUPPORT = 93, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
+const SOL_SOCKET = 1, SO_REUSEADDR = 2, EPROTONOSUPPORT = 93, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
 
 /** struct sockaddr_in, sockaddr_in6 */
 function socketAddress(ip: Ip, port: number): Uint8Array<ArrayBuffer> {
@@ -111,9 +113,9 @@ function leaseOne(
     let chosen = port;
     const free = hostIps.every((ip) => {
       const bound = tryBind(protocol, ip, chosen);
-      const owner = bound === undefined
-        ? "a program of this host ('ss -lnp' shows which)"
-        : conflict(store, protocol, ip, bound, taken.get(`${protocol}-${bound}`) ?? [], isAlive);
+      const asked = bound ?? chosen;
+      const owner = conflict(store, protocol, ip, asked, taken.get(`${protocol}-${asked}`) ?? [], isAlive) ??
+        (bound === undefined ? "a program of this host ('ss -lnp' shows which)" : undefined);
       if (owner === undefined) chosen = bound!;
       else why = `${withPort(formatIp(ip), chosen || bound!)}/${protocol} is taken by ${owner}`;
       return owner === undefined;

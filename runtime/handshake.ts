@@ -66,12 +66,12 @@ export async function takeTerminal(
 }
 
 /** Sets up the networks of a container: `pid` is in its network namespace, `socket` is a netlink socket of that namespace, and ours. */
-export type ConfigureNetwork = (pid: number, socket: number) => void;
+export type ConfigureNetwork = (pid: number, socket: number) => void | Promise<void>;
 
 /** Takes the socket that a program offers (plan_network.ts) and sets up its networks. Nothing happens if it has ended instead. */
 export async function giveNetwork(spawned: Spawned, sync: number, configure: ConfigureNetwork): Promise<void> {
   if (!await receive(sync, 1)) return;
-  configure(spawned.pid, syscall("pidfd_getfd", spawned.pidfd, spawned.results.of(NETWORK_SOCKET)!, 0));
+  await configure(spawned.pid, syscall("pidfd_getfd", spawned.pidfd, spawned.results.of(NETWORK_SOCKET)!, 0));
   goOn(sync);
 }
 

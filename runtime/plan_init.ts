@@ -24,7 +24,6 @@ const LOW_BYTE_ON_TOP = load(1); // status << 56: zero if it exited, negative if
  */
 export function initOperations(terminal: boolean): Operation[] {
   return [
-    op("close_range", [3, 0xffffffff, 0], "init keeps nothing of ours open"),
     op(
       "clone",
       [SIGCHLD | CLONE_PARENT_SETTID, 0, { cell: "init child", size: 8 }, 0, 0],
@@ -43,6 +42,8 @@ export function initOperations(terminal: boolean): Operation[] {
     op("add", [0, 0], "the program's side goes on", { jump: { when: "always", to: "init done" } }),
 
     op("prctl", [PR_SET_NAME, "mini-init", 0, 0, 0], "init: what ps calls it", { name: "init", optional: true }),
+    // Not before the clone: the caller takes the end of its pair for the program's beginning.
+    op("close_range", [3, 0xffffffff, 0], "init: keep nothing of ours open"),
     op("rt_sigtimedwait", [new Uint8Array(8).fill(0xff), 0, 0, 8], "init: wait for a signal", {
       name: "init wait",
       jump: { when: "<", to: "init wait" },

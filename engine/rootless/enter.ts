@@ -17,6 +17,7 @@ import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { syscall } from "../../ffi/kernel.ts";
 import { op, type Operation, type Program, result } from "../../ffi/program.ts";
 import { selfCommand, userEnvironment } from "../../ffi/self.ts";
+import { findProgram } from "./find.ts";
 import { type Ids, idsOf, type MapLine, userName } from "./ids.ts";
 
 /** Tells the second life of the process that it is one: whose root it is, `UID:GID`. */
@@ -37,22 +38,10 @@ function read(path: string): string {
   }
 }
 
-function find(program: string): string | undefined {
-  return ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map((folder) => `${folder}/${program}`).find(
-    (path) => {
-      try {
-        return Deno.statSync(path).isFile;
-      } catch {
-        return false;
-      }
-    },
-  );
-}
-
 /** The ids that this process' user may give. */
 export function ownIds(): Ids {
   const uid = Deno.uid()!, gid = Deno.gid()!, name = userName(read("/etc/passwd"), uid);
-  return idsOf({ uid, gid, users: [...name === undefined ? [] : [name], uid], read, find });
+  return idsOf({ uid, gid, users: [...name === undefined ? [] : [name], uid], read, find: findProgram });
 }
 
 /**
