@@ -35,7 +35,7 @@ for (const [helper, { without, resolver }] of Object.entries(helpers)) {
     assertEquals(status, 0, stderr);
     assertEquals(
       stdout,
-      `nameserver ${resolver}\nfrom the container\n127.0.0.1:8080\n127.0.0.1:8080->80/tcp, 127.0.0.1:8090->53/udp\n` +
+      `nameserver ${resolver}\nfrom the container\n127.0.0.1:8080\n127.0.0.1:8090->53/udp, 127.0.0.1:8080->80/tcp\n` +
         "from the host\nweb\nfrom the container\nweb\n",
     );
     assertMatch(stderr, /mini: the port 127\.0\.0\.1:8080\/tcp is taken by the container/);
