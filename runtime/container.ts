@@ -113,10 +113,21 @@ export class Container {
     return this.#reaped || startedProgram(this.results);
   }
 
+  /** Whether its end has been seen: there is nothing that a signal could be sent to. */
+  get reaped(): boolean {
+    return this.#reaped;
+  }
+
   /** Sends a signal to its PID 1. Nothing happens if that has ended. pidfd_send_signal(2) */
   kill(signal: number): void {
     const result = trySyscall("pidfd_send_signal", this.#spawned.pidfd, signal, null, 0);
     if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result, signalName(signal));
+  }
+
+  /** Waits until its program has been executed. @returns whether it was; where not, `wait` tells why. Before `wait` only. */
+  async begun(): Promise<boolean> {
+    await readable(this.#lifeline);
+    return this.results.failure() === undefined && this.started;
   }
 
   /**

@@ -18,11 +18,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   api: ["engine", "runtime", "images", "network", "ffi"],
   compose: ["engine", "runtime", "images", "network", "ffi"],
   "main.ts": ["cli"],
-  "mod.ts": ["engine", "runtime", "images", "network", "ffi"],
+  library: ["engine", "runtime", "images", "network", "ffi"],
+  "mod.ts": ["library", "images", "ffi"],
 };
 
-/** Tools, tests and benchmarks may import anything, and nothing else may import them. */
-const OUTSIDE = ["tools", "test", "bench"];
+/** Tools, tests, benchmarks and examples may import anything, and nothing else may import them. */
+const OUTSIDE = ["tools", "test", "bench", "docs"];
 
 /** What belongs to what is imported: the folder at the top, or the file there. */
 const placeOf = (path: string) => path.split("/")[0]!;
