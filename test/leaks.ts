@@ -145,11 +145,15 @@ export async function findLeaks(
   }
 }
 
+/** The ids of every container that a test has made: others make some at the same time. */
+function ownContainers(state: string): Set<string> {
+  const events = ["events.log", "events.log.1"].map((name) => readText(`${state}/${name}`)).join("");
+  return new Set([...events.matchAll(/"[0-9a-f]{64}"/g)].map(([id]) => id.slice(1, -1)));
+}
+
 function look(before: Observation, folder: string, root: string, state: string): string[] {
-  const mine = ownDescendants(), own = new Set(mine);
-  // Others may run containers meanwhile: a cgroup of theirs has processes that are not ours.
-  const oursOrNobodys = (cgroup: string) =>
-    readText(`${cgroup}/cgroup.procs`).split("\n").filter(Boolean).every((pid) => own.has(Number(pid)));
+  const mine = ownDescendants();
+  const ids = ownContainers(state);
   const now = observe();
   // Others may mount meanwhile as well; what gets out of a container lies where a container's own mounts are made.
   const isNewMount = (line: string) =>
@@ -162,7 +166,8 @@ function look(before: Observation, folder: string, root: string, state: string):
   return [
     ...mine.map(describe),
     ...[...now.mounts].filter(isNewMount).map((line) => `mount ${line}`),
-    ...[...now.cgroups].filter((path) => !before.cgroups.has(path) && oursOrNobodys(path)).map((p) => `cgroup ${p}`),
+    ...[...now.cgroups].filter((path) => !before.cgroups.has(path) && ids.has(path.slice(path.lastIndexOf("/") + 1)))
+      .map((p) => `cgroup ${p}`),
     ...[...now.interfaces].filter((name) => !before.interfaces.has(name)).map((name) => `network interface ${name}`),
     ...[...now.runFiles].filter((name) => !before.runFiles.has(name)).map((name) => `file /run/${name}`),
     ...[...now.descriptors].filter(isOurDescriptor).map(([fd, target]) => `descriptor ${fd} of ${target}`),
