@@ -26,7 +26,7 @@ logsTest("the end of our input is not the end of the container's", async (contex
 
 logsTest("without -i, and with --no-stdin, nothing is read", async (context) => {
   const { mini } = context;
-  await runDetached(context, "plain", "sleep 0.7; cat; echo end");
+  await runDetached(context, "plain", "sleep 2; cat; echo end");
   await runDetached(context, "fed", "read x; echo $x", "-i");
   assertEquals((await mini(["attach", "plain"], { stdin: "nothing of this\n" })).stdout, "end\n");
   const looking = context.start(["attach", "--no-stdin", "fed"], { stdin: "not this\n" });

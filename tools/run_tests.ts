@@ -18,7 +18,7 @@ import { parseJunit, summary } from "./junit.ts";
 const ROOT = resolve(import.meta.dirname!, "..");
 const REPORTS = `${ROOT}/build/test`;
 /** How many files of integration tests run at a time: they wait more than they work, and none minds what others do. */
-const JOBS = 3;
+const JOBS = 2;
 /** How long one file of integration tests may take. */
 const FILE_MINUTES = 10;
 const UNIT_MINUTES = 10;
