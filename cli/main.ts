@@ -2,6 +2,8 @@
 
 import { MiniError, SyscallError } from "../ffi/errors.ts";
 import { calledAs } from "../ffi/self.ts";
+import type { Found } from "./find.ts";
+import { frequent } from "./frequent.ts";
 import { BROKEN_PIPE, printable, write } from "./output.ts";
 import { versionLine } from "./version.ts";
 
@@ -35,12 +37,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch(args: readonly string[], failure: { status: number; debug: boolean }): Promise<number> {
-  const [{ commands }, { splitGlobals }, { findCommand }, { parse }] = await Promise.all([
-    import("./table.ts"),
-    import("./globals.ts"),
-    import("./find.ts"),
-    import("./parse.ts"),
-  ]);
+  const [{ splitGlobals }, { parse }] = await Promise.all([import("./globals.ts"), import("./parse.ts")]);
   const isRoot = Deno.uid() === 0 && Deno.env.get(ROOTLESS) === undefined;
   const { globals, help, version, words } = splitGlobals(
     args,
@@ -54,7 +51,7 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
   }
   const printHelp = async (args: readonly string[]) => (await import("./help_command.ts")).default({ args });
   if (help || words.length === 0) return printHelp([]);
-  const found = findCommand(words, commands);
+  const found = await find(words);
   if (found.type === "noun") {
     parse({ flags: [], positionals: { min: 0 }, usage: "COMMAND" }, found.rest, `mini ${found.noun}`);
     return printHelp([found.noun]);
@@ -77,6 +74,14 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
   } catch (error) {
     throw (await import("../engine/host_error.ts")).explainHost(error, globals, failure.status);
   }
+}
+
+/** What the words name; most of what is typed needs only its own row. */
+async function find(words: readonly string[]): Promise<Found> {
+  const [name = "", ...rest] = words;
+  if (Object.hasOwn(frequent, name)) return { type: "command", command: await frequent[name]!(), name, rest };
+  const [{ commands }, { findCommand }] = await Promise.all([import("./table.ts"), import("./find.ts")]);
+  return findCommand(words, commands);
 }
 
 /**

@@ -4,16 +4,18 @@
  */
 
 import type { Command } from "./command.ts";
-import { create, exec, exportRow, kill, pause, restart, rm, start, stop, unpause } from "./rows/containers.ts";
+import { create, exportRow, kill, pause, restart, rm, start, stop, unpause } from "./rows/containers.ts";
+import { exec } from "./rows/exec.ts";
 import { containerPrune, rename, wait } from "./rows/daily.ts";
 import { commit, cp, diff } from "./rows/files.ts";
 import { history, imageInspect, imagePrune, images, importRow, load, rmi, save, tag } from "./rows/images_local.ts";
 import { update } from "./rows/limits.ts";
-import { anatomy, events, info, inspect, ps, stats, top } from "./rows/look.ts";
+import { anatomy, events, info, inspect, stats, top } from "./rows/look.ts";
 import { attach, logs } from "./rows/logs.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
 import { complete, completion, help, monitor, version } from "./rows/meta.ts";
 import { oci } from "./rows/oci.ts";
+import { ps } from "./rows/ps.ts";
 import { explain, run } from "./rows/run.ts";
 import {
   networkConnect,

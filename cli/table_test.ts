@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { CommandRow, Flag } from "./command.ts";
-import { names, nounsOf } from "./find.ts";
+import { findCommand, names, nounsOf } from "./find.ts";
+import { frequent } from "./frequent.ts";
 import { globalFlags } from "./globals.ts";
 import { parse, withHelp } from "./parse.ts";
 import { commands, groups, nouns } from "./table.ts";
@@ -55,6 +56,18 @@ Deno.test("no command has two flags of one name or letter, and every value can b
 
 Deno.test("every default is a value that the flag takes", () => {
   for (const row of rows) parse({ ...row, positionals: { min: 0 } }, [], "mini");
+});
+
+Deno.test("a command that is found without the table is the table's", async () => {
+  for (const [name, row] of Object.entries(frequent)) {
+    for (const words of [[name], [name, "ls"]]) {
+      const found = findCommand(words, commands);
+      assert(found.type === "command" && found.name === name, name);
+      const { load, ...rest } = await row(), { load: loadFound, ...restFound } = found.command;
+      assertEquals(rest, restFound);
+      assertEquals(await load(), await loadFound());
+    }
+  }
 });
 
 Deno.test("every command can be loaded", async () => {

@@ -3,7 +3,7 @@
 import type { Flag } from "../command.ts";
 import { healthFlags } from "./health.ts";
 import { limitFlags } from "./limits.ts";
-import { networkFlags } from "./network.ts";
+import { networkFlags } from "./network_flags.ts";
 import { rightsFlags } from "./rights.ts";
 
 const PROCESS = "Program";
