@@ -11,12 +11,12 @@ import { pruneMatchers } from "./images_filters.ts";
 import { write } from "./output.ts";
 
 /** Removes images that nobody needs. */
-export default function imagePrune({ flags, globals }: Invocation): number {
+export default async function imagePrune({ flags, globals }: Invocation): Promise<number> {
   const all = flags.boolean("all");
   const filter = parseFilters(flags.list("filter"), pruneMatchers);
   const what = all ? "all images that no container uses" : "all images without a name";
   if (!flags.boolean("force") && !confirm(`This removes ${what}.`)) return 0;
-  const bytes = tellPruned(globals.state, pruneImages(globals.root, all, filter));
+  const bytes = tellPruned(globals.state, await pruneImages(globals.root, all, filter));
   write(`Total reclaimed space: ${humanSize(bytes, 4)}\n`);
   return 0;
 }

@@ -8,11 +8,11 @@ import { report } from "./main.ts";
 import { write } from "./output.ts";
 
 /** Removes images, each one even if another one cannot be removed. */
-export default function rmi({ flags, args, globals }: Invocation): number {
+export default async function rmi({ flags, args, globals }: Invocation): Promise<number> {
   let status = 0;
   for (const text of args) {
     try {
-      const removal = removeImage(globals.root, text, { force: flags.boolean("force") });
+      const removal = await removeImage(globals.root, text, { force: flags.boolean("force") });
       tellRemoval(globals.state, removal);
       const { untagged, deleted } = removal;
       write(untagged.map((name) => `Untagged: ${name}\n`).join("") + deleted.map((id) => `Deleted: ${id}\n`).join(""));

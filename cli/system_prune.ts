@@ -30,7 +30,7 @@ export default async function systemPrune({ flags, globals }: Invocation): Promi
   // First, because they use images.
   const pruned = await pruneContainers(containers, matchesContainer, noteDamage);
   const ofContainers = tellPrunedContainers(globals.state, pruned);
-  let bytes = tellPruned(globals.state, pruneImages(globals.root, all, matchesImage));
+  let bytes = tellPruned(globals.state, await pruneImages(globals.root, all, matchesImage));
   if (flags.boolean("volumes")) {
     const { tellPruned } = await import("./volume_prune.ts");
     bytes += await tellPruned(containers, (volume) => volume.anonymous && matchesVolume(volume));

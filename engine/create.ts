@@ -1,10 +1,10 @@
 /** Makes a container: its folder, its name, its record and its specification. Nothing of it runs yet. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
+import { openRoot } from "../ffi/open.ts";
 import { cgroupTree } from "../runtime/cgroup.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import type { HealthConfig } from "../images/types.ts";
-import { openRoot } from "../runtime/failure.ts";
 import { signalNumber } from "../runtime/signals.ts";
 import type { Mount, Rlimit, Spec } from "../runtime/spec.ts";
 import { cgroupPathBelow } from "./cgroups.ts";

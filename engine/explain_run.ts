@@ -23,7 +23,7 @@ export async function planOf(containers: Containers, source: Source, options: Cr
   try {
     const root = rootOf(made, containers.folder(made.record.id));
     const network = made.record.config.networks?.length ? () => {} : undefined;
-    const { input, descriptors } = prepare(made.spec, { root, init: made.record.config.init, network }, theirs);
+    const { input, descriptors } = await prepare(made.spec, { root, init: made.record.config.init, network }, theirs);
     try {
       const { program, phases } = plan(input);
       return planned(program, phases);

@@ -1,9 +1,9 @@
 /** A container's files as an archive: `mini export`. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
+import { openRoot } from "../ffi/open.ts";
 import { Store } from "../images/store.ts";
 import { type Output, writeTree } from "../images/tar_tree.ts";
-import { openRoot } from "../runtime/failure.ts";
 import type { Containers, Found } from "./containers.ts";
 import { openView } from "./view.ts";
 

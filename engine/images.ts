@@ -118,7 +118,7 @@ export interface Removal {
  *
  * @throws {MiniError} if there is no such image, or if it is refused without force.
  */
-export function removeImage(root: string, text: string, { force }: RemoveOptions): Removal {
+export async function removeImage(root: string, text: string, { force }: RemoveOptions): Promise<Removal> {
   const store = new Store(root);
   const image = findLocalImage(store, text);
   const name = store.images.nameOf(text) ?? byDigest(image, text);
@@ -141,7 +141,7 @@ export function removeImage(root: string, text: string, { force }: RemoveOptions
   }
   for (const { manifest } of forms) store.images.remove(manifest);
   const untagged = [...names, ...forms.flatMap((form) => form.digests)].map(familiar);
-  return { images: [image.id], untagged, deleted: [image.id, ...store.gc().layers] };
+  return { images: [image.id], untagged, deleted: [image.id, ...(await store.gc()).layers] };
 }
 
 /** The name that `repository@digest` stands for, if there is one: the reference by which an image without a tag is known. */
@@ -176,7 +176,11 @@ export interface Pruned extends Removal {
  * Removes images that no container uses: those without a name, or with `all` every one; and what interrupted commands
  * have left in the store.
  */
-export function pruneImages(root: string, all: boolean, matches: (line: ImageLine) => boolean = () => true): Pruned {
+export async function pruneImages(
+  root: string,
+  all: boolean,
+  matches: (line: ImageLine) => boolean = () => true,
+): Promise<Pruned> {
   const store = new Store(root);
   const result: Pruned = { images: [], untagged: [], deleted: [], bytes: 0 };
   const lines = Map.groupBy(imageLines(root), ({ image }) => image.manifest);
@@ -188,7 +192,7 @@ export function pruneImages(root: string, all: boolean, matches: (line: ImageLin
     result.images.push(image.id);
     result.deleted.push(image.id);
   }
-  const { layers, bytes } = store.gc({ allPartial: true });
+  const { layers, bytes } = await store.gc({ allPartial: true });
   result.deleted.push(...layers);
   result.bytes = bytes;
   return result;

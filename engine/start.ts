@@ -1,12 +1,12 @@
 /** Starts a container that was made: in the foreground, as a child of this process, or in the background, as a shim's. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
+import { openRoot } from "../ffi/open.ts";
 import { type Cgroup, type CgroupTree, cgroupTree, killCgroup, removeCgroup } from "../runtime/cgroup.ts";
 import { makeLimitedCgroup } from "../runtime/cgroup_setup.ts";
 import { allowsEverything } from "../runtime/device_filter.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
-import { openRoot } from "../runtime/failure.ts";
 import { isNew } from "../runtime/plan_namespaces.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
 import type { Store } from "../images/store.ts";

@@ -7,6 +7,8 @@ import {
   LOCK_EX,
   LOCK_NB,
   O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
   O_RDONLY,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
@@ -56,3 +58,6 @@ export function tryLock(fd: number): boolean {
   if (result < 0 && result !== -Errno.EAGAIN) throw new SyscallError("flock", -result);
   return result === 0;
 }
+
+/** A descriptor of a folder to look below; the caller's to close. @throws {SyscallError} */
+export const openRoot = (path: string) => open(path, O_PATH | O_DIRECTORY);

@@ -1,7 +1,6 @@
 /** Locks on files that may be removed by whoever holds them: the lock counts only if the name still leads to the file. */
 import { AT_FDCWD, LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_RDWR } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import { tryStatAt } from "../ffi/file_info.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 
 /** How long to wait between two tries; nobody is told when an flock is dropped without a thread that blocks for it. */
@@ -40,8 +39,13 @@ export async function lockFile(path: string, signal?: AbortSignal): Promise<numb
 
 /** Whether `path` names the open file `fd`. */
 export function isStill(fd: number, path: string): boolean {
-  const here = tryStatAt(fd, ""), there = tryStatAt(AT_FDCWD, path);
-  return here !== undefined && there !== undefined && here.ino === there.ino && here.device === there.device;
+  try {
+    const here = Deno.statSync(`/proc/self/fd/${fd}`), there = Deno.lstatSync(path);
+    return here.ino === there.ino && here.dev === there.dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** fsync(2) of a directory by its path: renames and new names in it outlast a power failure. */

@@ -1,6 +1,6 @@
 /** One layer of a pull: its blob into the store, and at the same time its files. */
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import type { Ingest } from "./blobs.ts";
+import type { Ingest } from "./ingest.ts";
 import { parseDigest, shortId } from "./digest.ts";
 import type { Progress } from "./progress.ts";
 import type { Unpacking, UnpackPool } from "./pull_workers.ts";

@@ -16,7 +16,7 @@ import { AT_FDCWD, LOCK_EX, LOCK_SH, O_CREAT, O_RDWR } from "../ffi/constants.ts
 import { MiniError } from "../ffi/errors.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { Blobs } from "./blobs.ts";
-import { collectGarbage, type GcOptions, type GcResult } from "./gc.ts";
+import type { GcOptions, GcResult } from "./gc.ts";
 import { Layers } from "./layers.ts";
 import { Lease } from "./lease.ts";
 import { type ImageRecord, Names } from "./names.ts";
@@ -119,7 +119,7 @@ export class Store {
   }
 
   /** Removes what no image, container or lease needs, and what interrupted commands left. See gc.ts. */
-  gc(options: GcOptions = {}): GcResult {
-    return collectGarbage(this, options);
+  async gc(options: GcOptions = {}): Promise<GcResult> {
+    return (await import("./gc.ts")).collectGarbage(this, options);
   }
 }

@@ -8,7 +8,7 @@ import { ownNamespace } from "../ffi/user_namespace.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { withHostCgroups } from "./cgroup_mount.ts";
-import { containerError, type Inside } from "./failure.ts";
+import type { Inside } from "./failure.ts";
 import { abandon, type ConfigureNetwork, giveNetwork, makePair, takeChild, takeTerminal } from "./handshake.ts";
 import { makeUserNamespace } from "./idmap.ts";
 import { idmappedRootfs, type Layers, overlayRootfs } from "./overlay.ts";
@@ -18,6 +18,7 @@ import type { Rootfs } from "./plan_root.ts";
 import type { Stream } from "./plan_streams.ts";
 import { deviceNumber } from "./plan_devices.ts";
 import { EXEC } from "./plan_process.ts";
+import { readyForSeccomp } from "./plan_seccomp.ts";
 import { signalName } from "./signals.ts";
 import type { NamespaceType, Spec } from "./spec.ts";
 import { checkSpec } from "./spec_check.ts";
@@ -169,7 +170,7 @@ export class Container {
       const status = waitForExit(pidfd);
       this.#on.ended?.();
       const failure = results.failure();
-      if (failure) throw containerError(failure, results, this.#inside);
+      if (failure) throw (await import("./failure.ts")).containerError(failure, results, this.#inside);
       if (!startedProgram(results)) {
         const how = status.signaled ? `killed by ${signalName(status.code)}` : `exit status ${status.code}`;
         throw new MiniError(
@@ -249,12 +250,13 @@ function findRoot(root: RootSource, spec: Spec): Rootfs {
 }
 
 /** Gathers what the plan of a container depends on. The descriptors are the caller's to close. */
-export function prepare(
+export async function prepare(
   given: Spec,
   options: StartOptions,
   sync: number,
   tree: CgroupTree | undefined = cgroupTree(),
-): Prepared {
+): Promise<Prepared> {
+  await readyForSeccomp(given.linux?.seccomp);
   checkSpec(given);
   const spec = withHostCgroups(given, tree);
   const descriptors: number[] = [];
@@ -307,7 +309,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   const [ours, theirs] = makePair();
   let spawned: Spawned, isTwice: boolean, phases: Plan["phases"], steps: ReturnType<Step> | undefined;
   try {
-    const { input, descriptors } = prepare(spec, options, theirs);
+    const { input, descriptors } = await prepare(spec, options, theirs);
     try {
       const whole = plan(input), { flags, twice } = whole;
       isTwice = twice;

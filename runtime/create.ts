@@ -50,7 +50,7 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
   const [ours, theirs] = makePair();
   let spawned: Spawned, isTwice: boolean;
   try {
-    const { input, descriptors } = prepare(
+    const { input, descriptors } = await prepare(
       spec,
       { root: { directory: options.directory }, ...terminal ? {} : { stdio: STANDARD } },
       theirs,

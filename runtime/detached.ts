@@ -7,7 +7,6 @@ import { SHIM_TERMINAL, type ShimOptions, withShim } from "../ffi/shim.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { explainClone, prepare, startedProgram, type StartOptions } from "./container.ts";
-import { containerError } from "./failure.ts";
 import { giveNetwork, goOn, makePair, receive, receivePid, takeChild } from "./handshake.ts";
 import { plan } from "./plan.ts";
 import type { Spec } from "./spec.ts";
@@ -45,7 +44,7 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
   let explained = () => {};
   let shim: Spawned, isTwice: boolean;
   try {
-    const { input, descriptors } = prepare(spec, options, theirs);
+    const { input, descriptors } = await prepare(spec, options, theirs);
     try {
       const { flags, phases, program, twice } = plan(input);
       isTwice = twice;
@@ -117,17 +116,19 @@ async function seeItStart(
   shimOurs: number,
 ): Promise<Detached> {
   const { results } = shim, terminal = spec.process.terminal ?? false;
-  const failed = () => {
+  const failed = async () => {
     const failure = results.failure();
     if (failure?.operation.call === "clone3") return new SyscallError("clone3", failure.errno);
-    return failure && containerError(failure, results, {
+    return failure && (await import("./failure.ts")).containerError(failure, results, {
       openRoot: options.openRoot,
       cwd: spec.process.cwd,
       mounts: spec.mounts ?? [],
     });
   };
   const first = await receivePid(shimOurs);
-  if (first === undefined) throw failed() ?? new MiniError("the shim ended while the container was being made", 125);
+  if (first === undefined) {
+    throw await failed() ?? new MiniError("the shim ended while the container was being made", 125);
+  }
   let child: Spawned = { pid: first, pidfd: syscall("pidfd_open", first, 0), results };
   try {
     if (!twice) options.onBorn?.(first, shim.pid);
@@ -149,7 +150,7 @@ async function seeItStart(
     }
     // The program's end of the pair is closed by its execve, or by its death.
     await readable(ours);
-    const failure = failed();
+    const failure = await failed();
     if (failure) throw failure;
     if (!startedProgram(results)) throw new MiniError("the container ended while it was being made", 125);
     const held = terminal ? results.of(SHIM_TERMINAL) : undefined;

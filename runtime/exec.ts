@@ -9,7 +9,7 @@ import { abandon, goOn, makePair, receive, takeChild, takeTerminal, withListener
 import { checkProcessLabels } from "./lsm.ts";
 import { CLONE_FLAG } from "./plan.ts";
 import { planExec } from "./plan_exec.ts";
-import { usesNotify } from "./plan_seccomp.ts";
+import { readyForSeccomp, usesNotify } from "./plan_seccomp.ts";
 import type { Process, Spec } from "./spec.ts";
 import { checkProcess } from "./spec_check.ts";
 
@@ -48,6 +48,7 @@ export const openContainerRoot = (pid: number) => open(`/proc/${pid}/root`, O_PA
  *   is told by `wait`.
  */
 export async function startExec(target: Target, process: Process, options: ExecOptions): Promise<Container> {
+  await readyForSeccomp(target.spec.linux?.seccomp);
   checkProcess(process);
   checkProcessLabels(process);
   const namespaces = (target.spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_FLAG[type], 0n);

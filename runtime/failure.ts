@@ -231,6 +231,3 @@ function isThere(root: number, path: string): boolean {
     return false;
   }
 }
-
-/** Opens a folder as a root to look into. @throws {SyscallError} */
-export const openRoot = (path: string) => open(path, O_PATH | O_DIRECTORY);

@@ -3,7 +3,7 @@ import { SECCOMP_SET_MODE_FILTER } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { op, type Operation } from "../ffi/program.ts";
 import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
-import { compileSeccomp, type SeccompFilter } from "./seccomp.ts";
+import type { compileSeccomp, SeccompFilter } from "./seccomp.ts";
 import { defaultSeccomp } from "./seccomp_default.ts";
 import { PRECOMPILED } from "./seccomp_precompiled.ts";
 import { waitForCaller } from "./plan_process.ts";
@@ -20,8 +20,18 @@ const { arch } = Deno.build;
 const compiled = new Map<string, SeccompFilter>();
 const MOST_KEPT = 16;
 
+/** The compiler, once a section has needed it: for the default profile nobody waits for it to be loaded. */
+let compile: typeof compileSeccomp | undefined;
+
+/** Makes sure that `seccompFilter` can be asked about a section: loads the compiler, unless its filter is at hand. */
+export async function readyForSeccomp(section: LinuxSeccomp | undefined): Promise<void> {
+  if (section === undefined || compile) return;
+  const key = keyOf(section);
+  if (!compiled.has(key) && !isDefault(key)) compile = (await import("./seccomp.ts")).compileSeccomp;
+}
+
 /**
- * The filter for a section on this machine; the same section is compiled once.
+ * The filter for a section on this machine, for which `readyForSeccomp` was awaited; the same section is compiled once.
  *
  * @throws {MiniError} for what is wrong in the section or not done.
  */
@@ -29,7 +39,9 @@ export function seccompFilter(section: LinuxSeccomp): SeccompFilter {
   const key = keyOf(section);
   let filter = compiled.get(key);
   if (filter) return filter;
-  filter = precompiled(key) ?? compileSeccomp(section, { architecture: arch });
+  if (isDefault(key)) filter = precompiled();
+  else if (compile) filter = compile(section, { architecture: arch });
+  else throw new Error("nobody has made ready for this seccomp section");
   if (compiled.size >= MOST_KEPT) compiled.delete(compiled.keys().next().value!);
   compiled.set(key, filter);
   return filter;
@@ -44,9 +56,10 @@ function keyOf(section: LinuxSeccomp): string {
   }
 }
 
+const isDefault = (key: string) => key === JSON.stringify(defaultSeccomp(DEFAULT_CAPABILITIES, arch));
+
 /** The default profile's: compiling it takes 3 ms in a process that has just started. */
-function precompiled(key: string): SeccompFilter | undefined {
-  if (key !== JSON.stringify(defaultSeccomp(DEFAULT_CAPABILITIES, arch))) return undefined;
+function precompiled(): SeccompFilter {
   const bytes = Uint8Array.fromBase64(PRECOMPILED[arch]);
   return { bytes, instructions: bytes.length / 8, flags: 0 };
 }

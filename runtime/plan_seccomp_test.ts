@@ -1,11 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
 import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
-import { seccompFilter, seccompOperations } from "./plan_seccomp.ts";
+import { readyForSeccomp, seccompFilter, seccompOperations } from "./plan_seccomp.ts";
 import { compileSeccomp } from "./seccomp.ts";
 import { defaultSeccomp } from "./seccomp_default.ts";
 import { PRECOMPILED } from "./seccomp_precompiled.ts";
 import type { LinuxSeccomp } from "./seccomp_types.ts";
+
+// Loads the compiler, which the sections below need.
+await readyForSeccomp({ defaultAction: "SCMP_ACT_ALLOW" });
 
 Deno.test("the precompiled filters are the default profile's: if not, run tools/precompile_seccomp.ts", () => {
   for (const architecture of ["x86_64", "aarch64"] as const) {

@@ -5,6 +5,10 @@ import { machine } from "../ffi/kernel.ts";
 import { plan } from "./plan.ts";
 import { checkSpec } from "./spec_check.ts";
 import { parseProcess, parseResources, parseSpec } from "./spec_read.ts";
+import { readyForSeccomp } from "./plan_seccomp.ts";
+
+// Loads the compiler, which the sections below need.
+await readyForSeccomp({ defaultAction: "SCMP_ACT_ALLOW" });
 
 /** Something of everything. */
 const SAMPLE = {

@@ -46,7 +46,7 @@ switch (what) {
         Deno.statSync(`${layer}/${file}`);
       }
       store.images.remove(manifest);
-      store.gc();
+      await store.gc();
       if (store.layers.has(await digestOf(own))) throw new Error("a layer that nobody needs is still there");
     }
     break;

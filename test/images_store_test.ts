@@ -74,7 +74,7 @@ Deno.test({
             3000,
           );
         } else unfinished++;
-        store.gc({ allPartial: true });
+        await store.gc({ allPartial: true });
         for (const folder of ["layers", "ingest", "leases", "blobs/sha256"]) {
           assertEquals(names(`${store.folder}/${folder}`), [], `${folder} after a kill in round ${round}`);
         }
@@ -126,7 +126,7 @@ Deno.test({
       await addImage(store, "kept:1", [largeLayer(50)]);
       const results = await Promise.all([1, 2, 3, 4].map((n) => outcome(script("churn", root, String(n)))));
       for (const { code, text } of results) assertEquals(code, 0, text);
-      store.gc({ allPartial: true });
+      await store.gc({ allPartial: true });
       assertEquals(store.images.list().map(({ names }) => names), [["docker.io/library/kept:1"]]);
       assertEquals(store.image("kept:1").layers.map((path) => names(path).length), [50]);
       assertEquals(names(`${store.folder}/blobs/sha256`).length, 3);
@@ -146,7 +146,7 @@ Deno.test({
       first.write(bytes.subarray(0, 4000));
       first.suspend();
       assertEquals(store.blobs.has(digest), false);
-      store.gc(); // leaves a recent part alone
+      await store.gc(); // leaves a recent part alone
       const second = (await store.blobs.ingest(descriptor))!;
       assertEquals(second.offset, 4000);
       assertThrows(() => second.write(new Uint8Array(6001)), MiniError, "longer than the 10000 bytes");
@@ -189,15 +189,15 @@ Deno.test({
         JSON.stringify({ layers: used.diffIDs, imageId: used.id }),
       );
       store.images.remove(used.manifestDigest);
-      assertEquals(store.gc().layers.length, 1);
+      assertEquals((await store.gc()).layers.length, 1);
       assert(store.layers.has(used.diffIDs[0]!) && store.blobs.has(used.id) && store.layers.has(leased));
       assertEquals(store.images.list().length, 2);
       lease.release();
-      assertEquals(store.gc().layers, [leased]);
+      assertEquals((await store.gc()).layers, [leased]);
       Deno.removeSync(`${root}/containers/one`, { recursive: true });
-      const { layers, bytes } = store.gc();
+      const { layers, bytes } = await store.gc();
       assertEquals([layers, bytes > 0], [used.diffIDs, true]);
-      assertEquals(store.gc(), { blobs: 0, layers: [], bytes: 0 });
+      assertEquals(await store.gc(), { blobs: 0, layers: [], bytes: 0 });
       // A record that cannot be read may name any layer: then nothing is removed at all.
       Deno.mkdirSync(`${root}/containers/broken`, { recursive: true });
       Deno.writeTextFileSync(`${root}/containers/broken/container.json`, "{");

@@ -6,10 +6,13 @@ import { op, type Operation, result } from "../ffi/program.ts";
 import { readable } from "../ffi/reactor.ts";
 import { type ExitStatus, spawn, waitForExit } from "../ffi/spawn.ts";
 import { DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
-import { seccompOperations } from "../runtime/plan_seccomp.ts";
+import { readyForSeccomp, seccompOperations } from "../runtime/plan_seccomp.ts";
 import { defaultSeccomp } from "../runtime/seccomp_default.ts";
 import type { LinuxSeccomp, SeccompSyscall } from "../runtime/seccomp_types.ts";
 import { tinyElf } from "./tiny_elf.ts";
+
+// Loads the compiler, which the sections below need.
+await readyForSeccomp({ defaultAction: "SCMP_ACT_ALLOW" });
 
 const EPERM = 1, ENOSYS = 38, SIGSYS = 31;
 

@@ -2,11 +2,10 @@
 import { O_CREAT, O_EXCL, O_RDWR } from "../../ffi/constants.ts";
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
-import { open } from "../../ffi/open.ts";
+import { open, openRoot } from "../../ffi/open.ts";
 import { type Cgroup, cgroupTree, removeCgroup } from "../../runtime/cgroup.ts";
 import type { Container } from "../../runtime/container.ts";
 import { createContainer } from "../../runtime/create.ts";
-import { openRoot } from "../../runtime/failure.ts";
 import { hasNamespace } from "../../runtime/plan_namespaces.ts";
 import { WAIT_FOR_START } from "../../runtime/plan_create.ts";
 import { parseSpec } from "../../runtime/spec_read.ts";

@@ -96,8 +96,9 @@ function hasFailed(results: number): boolean {
 
 /** @throws {MiniError} that says which operation has failed, and why. */
 async function explain(containers: OciContainers, record: OciRecord, results: number): Promise<void> {
-  const [{ containerError, openRoot }, { Results }] = await Promise.all([
+  const [{ containerError }, { openRoot }, { Results }] = await Promise.all([
     import("../../runtime/failure.ts"),
+    import("../../ffi/open.ts"),
     import("../../ffi/spawn.ts"),
   ]);
   // The program as far as it is known: what was before the wait has been done, and cannot fail any more.
