@@ -1,7 +1,7 @@
 /** The commands that look at containers and at what happens, without their implementations. */
 
 import type { CommandRow } from "../command.ts";
-import { filterBy, listFormat, noTrunc, oneFormat, oneFormatLong, onlyIds } from "../common_flags.ts";
+import { filterBy, listFormat, noTrunc, oneFormat, oneFormatLong } from "../common_flags.ts";
 
 const group = "Look";
 
