@@ -188,9 +188,12 @@ miniTest("whoever joins a container that is only being made never sees the host'
     const name = `round${round}`;
     const running = context.start(["run", "--rm", "--name", name, "starter", "sh", "-c", "sleep 1000"]);
     await Promise.all(Array.from({ length: 8 }, async () => {
-      const { status, stderr } = await mini(["exec", name, "ls", `${folder}/marker`]);
-      assert(status !== 0, "it sees the host");
-      if (stderr.includes("No such file")) joined++;
+      let seen;
+      do {
+        seen = await mini(["exec", name, "ls", `${folder}/marker`]);
+        assert(seen.status !== 0, "it sees the host");
+      } while (seen.stderr.includes("there is no container")); // not yet
+      if (seen.stderr.includes("No such file")) joined++;
     }));
     await until("it runs", async () => (await mini(["kill", name])).status === 0);
     await running.output;

@@ -202,7 +202,7 @@ Deno.test({
       Deno.mkdirSync(`${root}/containers/broken`, { recursive: true });
       Deno.writeTextFileSync(`${root}/containers/broken/container.json`, "{");
       await unpack(store, layerTar([{ path: "f" }, "f"]));
-      assertThrows(() => store.gc(), MiniError, "is damaged");
+      await assertRejects(() => store.gc(), MiniError, "is damaged");
       assertEquals(names(`${store.folder}/layers`).length, 6);
     }),
 });
