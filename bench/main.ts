@@ -15,6 +15,7 @@ const BENCHMARKS: Record<string, () => Promise<Benchmark>> = {
   network: () => import("./network.ts"),
   oci: () => import("./oci.ts"),
   logs: () => import("./logs.ts"),
+  library: () => import("./library.ts"),
   pull: () => import("./pull.ts"),
   startup: () => import("./startup.ts"),
   unpack: () => import("./unpack.ts"),
@@ -45,6 +46,12 @@ const unknown = Deno.args.filter((name) => !Object.hasOwn(BENCHMARKS, name));
 if (unknown.length > 0) {
   console.error(`bench: there is no ${unknown.join(", ")}; there are ${Object.keys(BENCHMARKS).join(", ")}`);
   Deno.exit(2);
+}
+// The peers come from Debian's packages; what cannot be installed is told, and left out of the tables.
+for (const command of [["sh", "tools/install-test-needs.sh"], [Deno.execPath(), "run", "-A", "tools/build.ts"]]) {
+  const { success } = await new Deno.Command(command[0]!, { args: command.slice(1), cwd: `${import.meta.dirname}/..` })
+    .spawn().status;
+  if (!success) Deno.exit(1);
 }
 const results = await sections();
 for (const name of Deno.args.length > 0 ? Deno.args : Object.keys(BENCHMARKS)) {

@@ -15,7 +15,7 @@ function run(command: string, args: string[], cwd: string): string {
 }
 
 /** An OCI bundle that runs `true` in the root file system that is embedded in ./mini. */
-function makeBundle(folder: string): void {
+export function makeBundle(folder: string): void {
   Deno.mkdirSync(`${folder}/rootfs`, { recursive: true });
   run("tar", ["-xzf", `${ROOT}/build/starter.tar.gz`, "-C", "rootfs"], folder);
   run("runc", ["spec"], folder);
