@@ -5,10 +5,13 @@ import { MiniError } from "../ffi/errors.ts";
 /** The bytes of a file. @throws {MiniError} if it cannot be opened. */
 export async function openInput(path: string): Promise<ReadableStream<Uint8Array>> {
   try {
-    return (await Deno.open(path)).readable;
+    const file = await Deno.open(path);
+    if (!(await file.stat()).isDirectory) return file.readable;
+    file.close();
+    throw new MiniError(`${path} is a folder, not an archive`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new MiniError(`there is no file ${path}`);
-    if (error instanceof Error) {
+    if (error instanceof Error && !(error instanceof MiniError)) {
       throw new MiniError(`${path} cannot be read: ${error.message.replace(/ \(os error \d+\).*$/, "")}`);
     }
     throw error;

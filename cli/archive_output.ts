@@ -1,6 +1,7 @@
 /** Where commands write archives: a file that appears when it is whole, a device, or standard output. */
 import { MiniError } from "../ffi/errors.ts";
 import type { Output } from "../images/tar_tree.ts";
+import { writeBytes } from "./output.ts";
 
 /** @throws {MiniError} when there is no file to write to and standard output is a terminal. */
 export function checkOutput(path: string | undefined): void {
@@ -18,7 +19,7 @@ export async function writeArchive(
   path: string | undefined,
   produce: (output: Output) => Promise<void>,
 ): Promise<void> {
-  if (path === undefined) return await produce((bytes) => writeAll(Deno.stdout, bytes));
+  if (path === undefined) return await produce((bytes) => Promise.try(writeBytes, bytes, Deno.stdout));
   // Under another name until it is whole; a device such as /dev/null is written directly.
   const isSpecial = await Deno.stat(path).then((info) => !info.isFile, () => false);
   const target = isSpecial ? path : `${path}.tmp-${crypto.randomUUID()}`;

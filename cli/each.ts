@@ -2,20 +2,31 @@
 import { MiniError, SyscallError } from "../ffi/errors.ts";
 import { printable, write } from "./output.ts";
 
+/** Whether something that is told is no failure. */
+export type Harmless = (error: Error) => boolean;
+
 /**
  * Does something for each name, in order, and prints the name when it is done.
  *
- * @returns 1 if anything failed, else 0.
+ * @returns 1 if anything failed that is not `harmless`, else 0.
  */
-export async function forEachNamed(names: readonly string[], body: (name: string) => Promise<void>): Promise<number> {
+export async function forEachNamed(
+  names: readonly string[],
+  body: (name: string) => Promise<void>,
+  harmless?: Harmless,
+): Promise<number> {
   return await printEach(names, async (name) => {
     await body(name);
     return name;
-  });
+  }, harmless);
 }
 
 /** The same, and prints what comes of it. */
-export async function printEach<T>(items: readonly T[], body: (item: T) => Promise<string>): Promise<number> {
+export async function printEach<T>(
+  items: readonly T[],
+  body: (item: T) => Promise<string>,
+  harmless: Harmless = () => false,
+): Promise<number> {
   let status = 0;
   for (const item of items) {
     try {
@@ -23,7 +34,7 @@ export async function printEach<T>(items: readonly T[], body: (item: T) => Promi
     } catch (error) {
       if (!(error instanceof MiniError || error instanceof SyscallError)) throw error;
       write(`mini: ${printable(error.message)}\n`, Deno.stderr);
-      status = 1;
+      if (!harmless(error)) status = 1;
     }
   }
   return status;

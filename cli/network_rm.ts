@@ -10,12 +10,9 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   const containers = new Containers(globals.root, globals.state);
   await containers.sweep();
   const networks = new Networks(containers, tell);
-  return await forEachNamed(args, (name) => {
-    try {
-      networks.remove(name);
-    } catch (error) {
-      if (!flags.boolean("force") || !(error instanceof NoSuchNetwork)) return Promise.reject(error);
-    }
-    return Promise.resolve();
-  });
+  return await forEachNamed(
+    args,
+    (name) => Promise.try(() => void networks.remove(name)),
+    (error) => flags.boolean("force") && error instanceof NoSuchNetwork,
+  );
 }

@@ -6,12 +6,10 @@ import { forEachNamed } from "./each.ts";
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state), force = flags.boolean("force");
-  return await forEachNamed(args, async (name) => {
-    try {
-      await removeContainer(containers, await containers.get(name), force, flags.boolean("volumes"));
-    } catch (error) {
-      // As with rm -f of files: what is not there is as good as removed.
-      if (!(force && error instanceof NoSuchContainer)) throw error;
-    }
-  });
+  // As with rm -f of files: what is not there is no failure. It is told, since nothing was removed.
+  return await forEachNamed(
+    args,
+    async (name) => removeContainer(containers, await containers.get(name), force, flags.boolean("volumes")),
+    (error) => force && error instanceof NoSuchContainer,
+  );
 }

@@ -40,10 +40,13 @@ export interface PreparedExec {
  * Finds out what is to be started: the container's own settings, with what the request changes.
  *
  * @returns what `startExec` wants; `close` gives the container's descriptor back.
- * @throws {MiniError} when the container does not run, or for a user that is not in it.
+ * @throws {MiniError} when the container does not run or is paused, or for a user that is not in it.
  */
 export function prepareExec(containers: Containers, found: Found, request: ExecRequest): PreparedExec {
-  const { record, running } = found;
+  const { record, running, status } = found;
+  if (status === "paused") {
+    throw new MiniError(`container ${record.name} is paused: continue it with 'mini unpause ${record.name}'`);
+  }
   const pidfd = pidfdOf(found);
   if (pidfd === undefined || !running) {
     throw new MiniError(
@@ -80,19 +83,26 @@ function untilAssembled(pid: number, name: string): void {
   }
 }
 
-/** Whether its root is another one than ours, with nothing stacked on it: pivot_root leaves the old one there for a moment. */
+/**
+ * Whether its root is another one than ours, and ours is gone: pivot_root leaves it stacked on the new one for a moment. What else
+ * is there is the container's own affair: its program may have another root by now (chroot), or have mounted something on it.
+ */
 function hasOwnRoot(pid: number): boolean {
   try {
     const own = Deno.statSync("/"), its = Deno.statSync(`/proc/${pid}/root/.`);
     if (own.dev === its.dev && own.ino === its.ino) return false;
-    const roots = Deno.readTextFileSync(`/proc/${pid}/mountinfo`).split("\n").filter((line) =>
-      line.split(" ")[4] === "/"
-    );
-    return roots.length === 1;
+    const ours = rootMounts("self");
+    return !rootMounts(String(pid)).some((mount) => ours.includes(mount));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || (error as Error).message.includes("os error 3")) return true; // told below
     throw error;
   }
+}
+
+/** What is mounted on a process's root, as "MAJOR:MINOR PATH" in that file system. proc_pid_mountinfo(5) */
+function rootMounts(pid: string): string[] {
+  return Deno.readTextFileSync(`/proc/${pid}/mountinfo`).split("\n").map((line) => line.split(" "))
+    .filter(([, , , , at]) => at === "/").map(([, , device, root]) => `${device} ${root}`);
 }
 
 function describe(spec: Spec, pid: number, ownUser: string, request: ExecRequest): Process {

@@ -26,8 +26,11 @@ export function takeLink(path: string, target: string): boolean {
   }
 }
 
-/** Removing a lease is for one at a time: what is looked at must be what is removed. Making one needs nothing of it. */
-export function whileRemoving<T>(folder: string, body: () => T): T {
+/**
+ * Removing a lease is for one at a time: what is looked at must be what is removed. So is looking for the next free one. To take a
+ * certain one needs nothing of it.
+ */
+export function whileAlone<T>(folder: string, body: () => T): T {
   const lock = open(`${folder}/.lock`, O_CREAT | O_RDWR, 0o600);
   try {
     syscall("flock", lock, LOCK_EX);
@@ -40,7 +43,7 @@ export function whileRemoving<T>(folder: string, body: () => T): T {
 /** Takes a lease away from a container that is gone. False if it has one that is not, or somebody else is quicker. */
 export function takeOver(folder: string, name: string, target: string, isAlive: (target: string) => boolean): boolean {
   const path = `${folder}/${name}`;
-  return whileRemoving(folder, () => {
+  return whileAlone(folder, () => {
     const before = readLink(path);
     if (before !== undefined && isAlive(before)) return false;
     if (before !== undefined) unlink(path);
@@ -85,18 +88,23 @@ export function leaseAddress(
     return wanted;
   }
   const range = subnet.ipRange ? parseSubnet(subnet.ipRange, "range") : whole;
-  const hint = `${folder}/${LAST}${whole.version}`, last = parseIp(readLink(hint) ?? "");
-  const taken = new Set(names(folder));
-  for (const ip of candidates(range, last)) {
-    const text = formatIp(ip);
-    if (taken.has(text) || taboo.has(text) || !isHost(whole, ip) || !takeLink(path(ip), holder)) continue;
-    remember(hint, text);
-    return ip;
-  }
+  const hint = `${folder}/${LAST}${whole.version}`;
+  // One after the other: whoever takes an address and is slow to say so would have the next one begin where somebody else was.
+  const free = whileAlone(folder, () => {
+    const taken = new Set(names(folder));
+    for (const ip of candidates(range, lastGiven(hint))) {
+      const text = formatIp(ip);
+      if (taken.has(text) || taboo.has(text) || !isHost(whole, ip) || !takeLink(path(ip), holder)) continue;
+      remember(hint, text);
+      return ip;
+    }
+    return undefined;
+  });
+  if (free) return free;
   // All are taken; perhaps by some that were killed.
-  for (const ip of candidates(range, last)) {
+  for (const ip of candidates(range, lastGiven(hint))) {
     const text = formatIp(ip);
-    if (taboo.has(text) || !isHost(whole, ip) || !taken.has(text)) continue;
+    if (taboo.has(text) || !isHost(whole, ip)) continue;
     if (!takeOver(folder, text, holder, isAlive)) continue;
     remember(hint, text);
     return ip;
@@ -116,7 +124,9 @@ function* candidates(range: Subnet, last: Ip | undefined): Generator<Ip> {
   }
 }
 
-/** Two who do it at the same time leave one of the two, which is as good. */
+/** The address that was given out last. */
+const lastGiven = (hint: string) => parseIp(readLink(hint) ?? "");
+
 function remember(hint: string, text: string): void {
   const next = `${hint}.${crypto.randomUUID()}`;
   Deno.symlinkSync(text, next);
@@ -127,7 +137,7 @@ function remember(hint: string, text: string): void {
 export function freeAddress(store: NetworkStore, networkId: string, address: string, holder: string): void {
   const folder = store.leases(networkId), path = `${folder}/${address}`;
   if (readLink(path) !== holder) return;
-  whileRemoving(folder, () => readLink(path) === holder && unlink(path));
+  whileAlone(folder, () => readLink(path) === holder && unlink(path));
 }
 
 /** Every address of a network that is given out, with who has it. */

@@ -7,7 +7,7 @@ import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { be16, concat, u16 } from "../ffi/netlink_message.ts";
 import { formatIp, type Ip, ipBytes, parseIp } from "./address.ts";
-import { type IsAlive, takeLink, whileRemoving } from "./leases.ts";
+import { type IsAlive, takeLink, whileAlone } from "./leases.ts";
 import { type Protocol, PROTOCOL_NUMBERS, PROTOCOLS, type PublishedPort, withPort } from "./ports.ts";
 import { names, type NetworkStore, readLink, unlink } from "./store.ts";
 
@@ -83,7 +83,7 @@ export function leasePorts(
   Deno.mkdirSync(store.ports, { recursive: true, mode: 0o700 });
   try {
     // One at a time: two addresses of which one is any are no two different names.
-    whileRemoving(store.ports, () => {
+    whileAlone(store.ports, () => {
       const taken = new Map<string, Ip[]>();
       for (const name of names(store.ports)) remember(taken, name);
       for (const request of requests) got.push(...leaseOne(store, request, holder, isAlive, taken));
@@ -167,7 +167,7 @@ export function freePort(store: NetworkStore, port: PublishedPort, holder: strin
     const target = readLink(path);
     return target !== undefined && holderOf(target) === holder;
   };
-  if (isOurs()) whileRemoving(store.ports, () => isOurs() && unlink(path));
+  if (isOurs()) whileAlone(store.ports, () => isOurs() && unlink(path));
 }
 
 /** A port that is given out, with who has it and where it leads. */
@@ -204,7 +204,7 @@ export function sweepPorts(store: NetworkStore, isAlive: IsAlive): PortLease[] {
 /** Writes down that a port that a container has leads to another address of it. */
 export function movePort(store: NetworkStore, port: Omit<PortLease, "holder">, holder: string): void {
   const path = `${store.ports}/${nameOf(port.protocol, port.hostPort, port.hostIp)}`;
-  whileRemoving(store.ports, () => {
+  whileAlone(store.ports, () => {
     const target = readLink(path);
     if (target === undefined || holderOf(target) !== holder) return;
     unlink(path);

@@ -83,6 +83,7 @@ miniTest("created, started, stopped, started again, paused, restarted, removed",
   ok(await mini(["pause", "web"]));
   assertEquals((await stateOf(context, "web")).Status, "paused");
   assertRefused(await mini(["pause", "web"]), 1, "paused already");
+  assertRefused(await mini(["exec", "web", "true"]), 1, "web is paused", "mini unpause web");
   assertRefused(await mini(["start", "web"]), 1, "mini unpause web");
   assertMatch(ok(await mini(["ps", "--format", "{{.Status}}"])), /^Up .* \(Paused\)$/);
   ok(await mini(["unpause", "web"]));

@@ -200,3 +200,13 @@ miniTest("whoever joins a container that is only being made never sees the host'
   }
   assert(joined > 0);
 });
+
+miniTest("what the first program makes of its own root does not keep exec out", async ({ mini }) => {
+  const script =
+    "mkdir -p /jail/bin; cp /bin/busybox /jail/bin/sh; ln -s sh /jail/bin/sleep; mount --rbind / / && touch /mounted; " +
+    "exec chroot /jail sh -c 'echo up; sleep 60'";
+  await mini(["run", "-d", "--name", "web", "--privileged", "starter", "sh", "-c", script]);
+  await until("it runs", async () => (await mini(["logs", "web"])).stdout === "up\n");
+  assertEquals((await mini(["exec", "web", "ls", "/jail", "/mounted"])).stdout, "/mounted\n\n/jail:\nbin\n");
+  assertEquals((await mini(["rm", "-f", "web"])).status, 0);
+});
