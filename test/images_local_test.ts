@@ -123,7 +123,7 @@ Deno.test({
       const usage = (await succeed(bash, "mini system df")).replaceAll(/ {2,}/g, "|");
       assertMatch(
         usage,
-        /^TYPE\|TOTAL\|ACTIVE\|SIZE\|RECLAIMABLE\nImages\|1\|1\|3\.\d*MB\|\S+B \(\d+%\)\nContainers\|1\|0\|\S+B\|\S+B \(100%\)\n$/,
+        /^TYPE\|TOTAL\|ACTIVE\|SIZE\|RECLAIMABLE\nImages\|1\|1\|3\.\d*MB\|\S+B \(\d+%\)\nContainers\|1\|0\|\S+B\|\S+B \(100%\)\nLocal Volumes\|0\|0\|0B\|0B\n$/,
       );
       assertEquals(await succeed(bash, "mini rmi -f used:1"), `Untagged: used:1\nDeleted: ${id}\n`);
       assert(Deno.statSync(`${layers[0]}/bin/sh`).isFile);
