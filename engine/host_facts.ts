@@ -18,3 +18,25 @@ export function operatingSystem(): string {
   }
   return "Linux";
 }
+
+/** Names of file systems by what statfs(2) calls them; those that Linux servers have. */
+const FILE_SYSTEMS: Record<string, string> = {
+  "ef53": "extfs",
+  "58465342": "xfs",
+  "9123683e": "btrfs",
+  "1021994": "tmpfs",
+  "794c7630": "overlayfs",
+  "2fc12fc1": "zfs",
+  "f2f52010": "f2fs",
+  "ca451a4e": "bcachefs",
+  "6969": "nfs",
+  "4d44": "vfat",
+  "65735546": "fuse",
+  "1021997": "9p",
+};
+
+/** The name of a file system by its number in statfs(2); the number where it has none here. */
+export function fileSystemName(type: number): string {
+  const number = type.toString(16);
+  return FILE_SYSTEMS[number] ?? `0x${number}`;
+}

@@ -8,7 +8,7 @@ import { cgroupTree } from "../runtime/cgroup.ts";
 import { controllers } from "../runtime/cgroup_apply.ts";
 import { Store } from "../images/store.ts";
 import type { Containers, Found } from "./containers.ts";
-import { memoryBytes, operatingSystem } from "./host_facts.ts";
+import { fileSystemName, memoryBytes, operatingSystem } from "./host_facts.ts";
 
 /** The fields of Docker's API that have a meaning here. */
 export interface Info {
@@ -45,19 +45,6 @@ export interface Info {
   readonly ServerVersion: string;
   readonly Warnings: readonly string[];
 }
-
-/** Names of file systems by what statfs(2) calls them; those that Linux servers have. */
-const FILE_SYSTEMS: Record<string, string> = {
-  "ef53": "extfs",
-  "58465342": "xfs",
-  "9123683e": "btrfs",
-  "1021994": "tmpfs",
-  "794c7630": "overlayfs",
-  "2fc12fc1": "zfs",
-  "f2f52010": "f2fs",
-  "ca451a4e": "bcachefs",
-  "6969": "nfs",
-};
 
 /** Gathers it. `note` is told of containers that cannot be read. */
 export async function gatherInfo(
@@ -134,8 +121,7 @@ function fileSystem(folder: string): string {
     }
     const fd = open(path, O_PATH);
     try {
-      const type = fileSystemOf(fd).type.toString(16);
-      return FILE_SYSTEMS[type] ?? `0x${type}`;
+      return fileSystemName(fileSystemOf(fd).type);
     } finally {
       close(fd);
     }

@@ -21,7 +21,8 @@ function exists(path: string): boolean {
   }
 }
 
-function findTree(): CgroupTree | undefined {
+/** The whole tree of cgroup v2; undefined if none is mounted. */
+export function hostTree(): CgroupTree | undefined {
   if (exists("/sys/fs/cgroup/cgroup.controllers")) return { root: "/sys/fs/cgroup", hybrid: false };
   if (exists("/sys/fs/cgroup/unified/cgroup.procs")) return { root: "/sys/fs/cgroup/unified", hybrid: true };
   return undefined;
@@ -30,12 +31,16 @@ function findTree(): CgroupTree | undefined {
 const W_OK = 2;
 
 /**
- * Where our cgroups are to be: below the root of cgroup v2, or for an ordinary user below the cgroup that was delegated to it,
- * the nearest one above us that it may write. Undefined where there is none.
+ * Where our cgroups are to be: below the root of cgroup v2, or for an ordinary user below the cgroup that was delegated to it.
+ * Undefined where there is none.
  */
 export function cgroupTree(): CgroupTree | undefined {
-  const tree = findTree();
-  if (!tree || !ownNamespace()) return tree;
+  const tree = hostTree();
+  return tree && ownNamespace() ? delegatedTree(tree) : tree;
+}
+
+/** The part of the tree that was delegated to this process: the nearest cgroup above it that it may write. */
+export function delegatedTree(tree: CgroupTree): CgroupTree | undefined {
   const mayWrite = (folder: string) =>
     ["", "/cgroup.procs"].every((file) => trySyscall("faccessat", AT_FDCWD, folder + file, W_OK) === 0);
   const own = Deno.readTextFileSync("/proc/self/cgroup").match(/^0::(\/.*)$/m)?.[1] ?? "/";

@@ -69,7 +69,7 @@ mount --bind $folder/tun /dev/net/tun`;
 
 /** `prepare` for a machine whose users may make no user namespaces: user_namespaces(7), /proc/sys/user. */
 export const NO_NAMESPACES = `
-mkfifo $folder/go
+[ -e $folder/go ] || mkfifo $folder/go
 unshare -U sh -euc 'read -r _ < "$0"; exec sh -euc "$@"' $folder/go '
   echo 0 > /proc/sys/user/max_user_namespaces
   exec setpriv --reuid=${USER} --regid=${USER} --clear-groups --inh-caps=-all env -i "$@"' sh "$@" &

@@ -118,6 +118,31 @@ userTest("without user namespaces there is one sentence, and nothing is left", a
   const refused = await mini(["run", "--rm", "starter", "true"], { prepare: NO_NAMESPACES });
   assertRefused(refused, 125, "user namespaces", "mini system check");
   assertEquals(Array.from(Deno.readDirSync(home)), []);
+  const check = await mini(["system", "check"], { prepare: NO_NAMESPACES });
+  assertEquals([check.status, check.stderr], [1, ""]);
+  assertMatch(check.stdout, /^user namespaces +missing +user.max_user_namespaces=0 /m);
+  assertMatch(check.stdout, /^ +user namespaces +sudo sysctl user.max_user_namespaces=/m);
+});
+
+userTest("system check tells a user what there is, and clears what was left", async ({ mini, script, run }) => {
+  const { status, stdout, stderr } = await mini(["system", "check"]);
+  assertEquals([status, stderr], [0, ""]);
+  assertMatch(stdout, /^CHECK +STATE +WHAT IT MEANS\n/);
+  assertMatch(stdout, /^ids +works +65536 /m);
+  assertMatch(stdout, /\nnothing was left behind\n$/);
+  const without = await mini(["system", "check", "--format", "json"], { ids: false });
+  const rows = without.stdout.trim().split("\n").map((line) => JSON.parse(line));
+  const ids = rows.find(({ Name }) => Name === "ids");
+  assertEquals([ids.State, ids.Needed], ["limited", "false"]);
+  assertMatch(ids.Mend, /^sudo usermod /);
+  // One whose command was killed.
+  await script(`
+    $mini run --name gone starter sleep 60 &
+    until $mini ps -q --filter name=gone | grep -q .; do sleep 0.05; done
+    kill -9 $!`);
+  assertMatch((await mini(["system", "check"])).stdout, /\ncleared [0-9a-f]{12}\n$/);
+  assertEquals(Array.from(Deno.readDirSync(`${run}/mini/containers`), ({ name }) => name), []);
+  ok(await mini(["rm", "gone"]));
 });
 
 userTest("a home that cannot be written is one sentence", async ({ mini, home }) => {

@@ -7,11 +7,21 @@ import { doNotAsk, filterBy, listFormat } from "../common_flags.ts";
 export const systemCheck: CommandRow = {
   name: "system check",
   group: "About mini",
-  summary: "Find and clear what interrupted commands left behind",
-  usage: "",
-  flags: [],
+  summary: "Tell what works on this host and what mends the rest; clear what interrupted commands left behind",
+  usage: "[OPTIONS]",
+  flags: [
+    listFormat,
+  ],
   positionals: { min: 0, max: 0 },
-  examples: [{ command: "mini system check", comment: "After a crash; most of it is done by the next command anyway" }],
+  // Where an ordinary user can run nothing, this is what says why.
+  anywhere: true,
+  examples: [
+    { command: "mini system check", comment: "As root, or as the user who is to run containers" },
+    {
+      command: "mini system check --format '{{if .Mend}}{{.Name}}: {{.Mend}}{{end}}'",
+      comment: "The commands that mend what does not work",
+    },
+  ],
 };
 
 /** `mini system df`. */

@@ -48,11 +48,12 @@ export function ownIds(): Ids {
  * Begins again inside. What is after this call is never reached.
  *
  * @param args the command line. @param members processes whose user namespace is to be joined, the first that still lives.
+ * @param more variables for the second life.
  * @throws {MiniError} where the kernel or an administrator forbids it.
  */
-export function enter(args: readonly string[], members: readonly number[]): never {
+export function enter(args: readonly string[], members: readonly number[], more: Record<string, string> = {}): never {
   const uid = Deno.uid()!, gid = Deno.gid()!;
-  const environment = { ...userEnvironment(), [MARK]: `${uid}:${gid}` };
+  const environment = { ...userEnvironment(), ...more, [MARK]: `${uid}:${gid}` };
   const command = [...selfCommand(), ...args];
   const again = (say: (text: string) => Operation[]): Operation[] => [
     op("setresgid", [0, 0, 0], "the namespace's root group"),
