@@ -65,7 +65,11 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
       import("../engine/rootless/enter.ts"),
       import("../engine/rootless/members.ts"),
     ]);
-    enter(args, members(globals, words));
+    try {
+      enter(args, members(globals, words));
+    } catch (error) {
+      throw (await import("../engine/host_error.ts")).explainHost(error, globals, failure.status);
+    }
   }
   const { default: run } = await command.load();
   if (command.signals === undefined) (await import("../ffi/redirect_signal.ts")).endOnSigusr1();

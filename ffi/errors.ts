@@ -38,7 +38,7 @@ const ERRNO: Record<number, readonly [name: string, meaning: string]> = {
   32: ["EPIPE", "broken pipe"],
   34: ["ERANGE", "result too large"],
   36: ["ENAMETOOLONG", "file name too long"],
-  38: ["ENOSYS", "not implemented by this kernel"],
+  38: ["ENOSYS", "not implemented by this kernel; mini needs Linux 5.12 or later"],
   39: ["ENOTEMPTY", "directory not empty"],
   40: ["ELOOP", "too many levels of symbolic links"],
   61: ["ENODATA", "no data available"],

@@ -77,7 +77,6 @@ function hintFor({ call, args, why }: Operation, errno: number): string | undefi
   if (call === "unshare" && (errno === Errno.ENOSPC || errno === Errno.EUSERS)) {
     return "the limit on namespaces is reached: see /proc/sys/user/max_*_namespaces and 'lsns'";
   }
-  if (errno === Errno.ENOSYS) return "mini needs Linux 5.12 or later";
   if (errno === Errno.ENOSPC || errno === Errno.EDQUOT) return "make room on that file system, or move it with --root";
   if (errno === Errno.EPERM || errno === Errno.EACCES) return "a security module or a filter around mini may forbid it";
   return undefined;

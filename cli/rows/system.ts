@@ -7,7 +7,7 @@ import { doNotAsk, filterBy, listFormat } from "../common_flags.ts";
 export const systemCheck: CommandRow = {
   name: "system check",
   group: "About mini",
-  summary: "Tell what works on this host and what mends the rest; clear what interrupted commands left behind",
+  summary: "Tell what works on this host, and clear what was left behind",
   usage: "[OPTIONS]",
   flags: [
     listFormat,
