@@ -58,7 +58,7 @@ export function observe(): Observation {
     mounts: new Set(readText("/proc/self/mountinfo").split("\n")),
     cgroups: new Set(cgroups()),
     interfaces: new Set(names("/sys/class/net")),
-    runFiles: new Set(names("/run").filter((name) => name.startsWith("mini-"))),
+    runFiles: new Set(names("/run").filter((name) => /^mini-[0-9a-f]{8}-/.test(name))),
     descriptors: descriptors(),
   };
 }
