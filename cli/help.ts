@@ -26,7 +26,7 @@ export function overviewHelp({ groups, nouns, commands }: Table, style: Style): 
     "A container runtime in one file.\n",
     ...sections,
     section("More commands", nounsOf(commands).map((noun) => [noun, nouns[noun] ?? ""]), style),
-    section("Options", flagLines(withHelp(globalFlags)), style),
+    section("Options", flagTerms(withHelp(globalFlags)), style),
     section("Examples", [
       ["mini run -it --rm starter sh", "A shell in a new container, gone when it exits"],
       ["mini help run", "Everything about a command"],
@@ -51,7 +51,7 @@ export function commandHelp(command: CommandRow, name: string, style: Style): st
   const flags = withHelp(command.flags);
   const headings = [...new Set(flags.map((flag) => flag.heading ?? "Options"))];
   const sections = headings.map((heading) => {
-    return section(heading, flagLines(flags.filter((flag) => (flag.heading ?? "Options") === heading)), style);
+    return section(heading, flagTerms(flags.filter((flag) => (flag.heading ?? "Options") === heading)), style);
   });
   const examples = (command.examples ?? []).map(({ command, comment }): Line => [command, comment]);
   return [
@@ -86,7 +86,7 @@ function section(title: string, lines: readonly Line[], style: Style): string {
 }
 
 /** `-e, --env list` and its description, as Docker prints them. */
-function flagLines(flags: readonly Flag[]): Line[] {
+export function flagTerms(flags: readonly Flag[]): Line[] {
   return flags.map((flag) => {
     const short = flag.short ? `-${flag.short}, ` : "    ";
     const value = flag.placeholder ?? PLACEHOLDER[flag.kind];

@@ -13,7 +13,7 @@ import { update } from "./rows/limits.ts";
 import { anatomy, events, info, inspect, stats, top } from "./rows/look.ts";
 import { attach, logs } from "./rows/logs.ts";
 import { login, logout, pull, push } from "./rows/images_remote.ts";
-import { complete, completion, help, monitor, version } from "./rows/meta.ts";
+import { complete, completion, help, man, monitor, version } from "./rows/meta.ts";
 import { oci } from "./rows/oci.ts";
 import { ps } from "./rows/ps.ts";
 import { explain, run } from "./rows/run.ts";
@@ -123,6 +123,7 @@ export const commands: readonly Command[] = [
   { ...explain, load: () => import("./explain.ts") },
   { ...version, load: () => import("./version_command.ts") },
   { ...help, load: () => import("./help_command.ts") },
+  { ...man, load: () => import("./man.ts") },
   { ...completion, load: () => import("./completion.ts") },
   { ...monitor, load: () => import("./monitor.ts") },
   { ...complete, load: () => import("./complete_command.ts") },

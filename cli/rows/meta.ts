@@ -78,3 +78,18 @@ export const monitor: CommandRow = {
   positionals: { min: 0, max: 0 },
   hidden: true,
 };
+
+/** `mini man`. */
+export const man: CommandRow = {
+  name: "man",
+  group: "About mini",
+  summary: "Write the manual pages of all commands into a directory",
+  usage: "DIRECTORY",
+  flags: [],
+  positionals: { min: 1, max: 1, needs: "a directory", complete: ["directory"] },
+  signals: "brief",
+  anywhere: true,
+  examples: [
+    { command: "sudo mini man /usr/local/share/man/man1", comment: "Install them, for man mini-run" },
+  ],
+};
