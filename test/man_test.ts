@@ -13,9 +13,10 @@ miniTest("mini man writes a page for each command", async ({ mini, folder }) => 
 
 miniTest("the pages are read by groff without a warning", async ({ mini, folder }) => {
   assertEquals((await mini(["man", folder])).status, 0);
+  // Bold letters are written twice, with a backspace between.
   for (const page of ["mini.1", "mini-run.1", "mini-network-create.1"]) {
     const { status, stdout, stderr } = await runCommand(["groff", "-ww", "-man", "-Tascii", `${folder}/${page}`]);
     assertEquals([status, stderr], [0, ""], page);
-    assertStringIncludes(stdout, "NAME");
+    assertStringIncludes(stdout.replace(/.\x08/g, ""), "NAME");
   }
 }, [needsProgram("groff")]);
