@@ -14,9 +14,16 @@ export interface ManPage {
 /** The page of `mini image ls` is mini-image-ls(1). */
 export const pageName = (command: string) => `mini-${command.replaceAll(" ", "-")}`;
 
-/** Text as roff: a backslash, a dash, and a dot or quote at the beginning of a line mean something else there. */
+/**
+ * Text as roff: a backslash, a dash, and a dot or quote at the beginning of a line mean something else there, and what is not
+ * ASCII is written as a number.
+ */
 export function roff(text: string): string {
-  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^(?=[.'])/gm, "\\&");
+  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^(?=[.'])/gm, "\\&")
+    .replace(
+      /[^\n -~]/gu,
+      (character) => `\\[u${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`,
+    );
 }
 
 const bold = (text: string) => `\\fB${roff(text)}\\fR`;

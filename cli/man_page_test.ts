@@ -23,7 +23,7 @@ Deno.test("a page has the flags and examples of its command", () => {
 });
 
 Deno.test("no line of text is taken for a request", () => {
-  assertEquals(roff("a-b\\c\n.x\n'y"), "a\\-b\\ec\n\\&.x\n\\&'y");
+  assertEquals(roff("a-b\\c\n.x\n'y…"), "a\\-b\\ec\n\\&.x\n\\&'y\\[u2026]");
   const requests = /^\.(TH|SH|TP|BR|B|I|PP|nf|fi|RS|RE)( |$)/;
   for (const { text } of pages) {
     for (const line of text.split("\n")) assert(!line.startsWith(".") || requests.test(line), line);
