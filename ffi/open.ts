@@ -42,12 +42,20 @@ export function openRegular(fd: number): number | undefined {
   return Deno.statSync(path).isFile ? open(path, O_RDONLY) : undefined;
 }
 
+/** Most files that are read whole are small, and memory that is only reserved has its price, too. */
+const FIRST_BYTES = 4096;
+
 /** Reads a file from its beginning, at most `limit` bytes. @throws {SyscallError} */
 export function readFile(fd: number, limit: number): Uint8Array<ArrayBuffer> {
-  const buffer = new Uint8Array(limit);
-  let length = 0;
-  for (let n; length < limit && (n = syscall("pread64", fd, buffer.subarray(length), limit - length, length)) > 0;) {
-    length += n;
+  let buffer = new Uint8Array(Math.min(limit, FIRST_BYTES)), length = 0;
+  for (;;) {
+    const read = syscall("pread64", fd, buffer.subarray(length), buffer.length - length, length);
+    length += read;
+    if (read === 0 || length === limit) break;
+    if (length < buffer.length) continue;
+    const larger = new Uint8Array(Math.min(limit, 4 * buffer.length));
+    larger.set(buffer);
+    buffer = larger;
   }
   return buffer.subarray(0, length);
 }

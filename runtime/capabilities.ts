@@ -30,17 +30,18 @@ export function capabilityMask(names: readonly string[]): bigint {
   return names.reduce((mask, name) => mask | 1n << BigInt(capabilityNumber(name)), 0n);
 }
 
-/** A set of capabilities of this process, proc(5), /proc/PID/status. */
-function ownSet(name: "CapPrm" | "CapBnd"): bigint {
+/** The capabilities of this process in every one of these sets, proc(5), /proc/PID/status. */
+function ownSets(...names: ("CapPrm" | "CapBnd")[]): bigint {
   const status = Deno.readTextFileSync("/proc/self/status");
-  return BigInt(`0x${status.match(new RegExp(`^${name}:\\t([0-9a-f]+)$`, "m"))?.[1] ?? 0}`);
+  const mask = (name: string) => BigInt(`0x${status.match(new RegExp(`^${name}:\\t([0-9a-f]+)$`, "m"))?.[1] ?? 0}`);
+  return names.map(mask).reduce((all, one) => all & one);
 }
 
 /** All that this process may do, as the kernel's bit mask. */
-export const permittedCapabilities = (): bigint => ownSet("CapPrm");
+export const permittedCapabilities = (): bigint => ownSets("CapPrm");
 
 /** The capabilities that this process has and that the programs it starts can get. */
 export function ownCapabilities(): string[] {
-  const mask = ownSet("CapPrm") & ownSet("CapBnd");
+  const mask = ownSets("CapPrm", "CapBnd");
   return CAPABILITIES.filter((_, number) => mask & 1n << BigInt(number));
 }

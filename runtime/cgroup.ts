@@ -21,11 +21,18 @@ function exists(path: string): boolean {
   }
 }
 
-/** The whole tree of cgroup v2; undefined if none is mounted. */
-export function hostTree(): CgroupTree | undefined {
+function findTree(): CgroupTree | undefined {
   if (exists("/sys/fs/cgroup/cgroup.controllers")) return { root: "/sys/fs/cgroup", hybrid: false };
   if (exists("/sys/fs/cgroup/unified/cgroup.procs")) return { root: "/sys/fs/cgroup/unified", hybrid: true };
   return undefined;
+}
+
+/** The tree stays where it is as long as a command lives. */
+let known: CgroupTree | undefined;
+
+/** The whole tree of cgroup v2; undefined if none is mounted. */
+export function hostTree(): CgroupTree | undefined {
+  return known ??= findTree();
 }
 
 const W_OK = 2;
