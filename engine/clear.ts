@@ -2,7 +2,7 @@
 import { shellStatus } from "../ffi/exit_status.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { readShimStatus } from "../ffi/shim.ts";
-import { type CgroupTree, cgroupTree, removeCgroup } from "../runtime/cgroup.ts";
+import { cgroupTree, hostTree, removeCgroup } from "../runtime/cgroup.ts";
 import { cgroupPathBelow } from "./cgroups.ts";
 import type { Containers } from "./containers.ts";
 import { emitContainer, emitDie } from "./events.ts";
@@ -25,8 +25,7 @@ export const STATUS_FILE = "exit";
 export async function clearUp(containers: Containers, id: string): Promise<void> {
   const running = containers.running(id);
   if (running) await endProcess(running);
-  const tree = cgroupTree();
-  const cgroup = tree && cgroupOf(tree, id, running?.cgroup);
+  const cgroup = cgroupOf(id, running?.cgroup);
   const short = limitsEnd(cgroup);
   if (cgroup !== undefined) await removeCgroup(cgroup);
   if (hasNetworks(containers, id)) await (await import("./network_end.ts")).releaseNetworks(containers, id);
@@ -94,10 +93,12 @@ export async function clearUpOnce(containers: Containers, id: string): Promise<v
   if (containers.running(id) !== undefined) await clearUp(containers, id);
 }
 
-/** The folder of a container's cgroup: what is written down, where that can be. */
-function cgroupOf({ root }: CgroupTree, id: string, written: unknown): string {
-  const isOurs = typeof written === "string" && written.startsWith(`${root}/`) && written.endsWith(id);
-  return isOurs ? written : `${root}${cgroupPathBelow(undefined, id)}`;
+/** The folder of a container's cgroup: what is written down, where that can be. A user's next command may have been given none. */
+function cgroupOf(id: string, written: unknown): string | undefined {
+  const host = hostTree(), tree = cgroupTree();
+  const isOurs = typeof written === "string" && host && written.startsWith(`${host.root}/`) && written.endsWith(id) &&
+    !written.includes("/../");
+  return isOurs ? written : tree && `${tree.root}${cgroupPathBelow(undefined, id)}`;
 }
 
 /** What the shim of a container in the background has written; undefined if there was none, or it was killed. */

@@ -1,6 +1,7 @@
 /** What is done to containers that are there: signals, the end, removal. */
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { killCgroup } from "../runtime/cgroup.ts";
 import { freeze, setFrozen } from "../runtime/cgroup_freeze.ts";
 import { signalName, signalNumber } from "../runtime/signals.ts";
@@ -167,7 +168,11 @@ export async function pause(containers: Containers, found: Found, on: boolean): 
   const { record: { name }, running, status } = found;
   if (!running) throw new MiniError(`container ${name} does not run, so it cannot be ${on ? "paused" : "continued"}`);
   if (!running.cgroup) {
-    throw new MiniError(`this host has no cgroup v2, without which container ${name} cannot be paused`);
+    throw new MiniError(
+      `${
+        ownNamespace() ? "you have been given no cgroup" : "this host has no cgroup v2"
+      }, without which container ${name} cannot be paused`,
+    );
   }
   if (on === (status === "paused")) throw new MiniError(`container ${name} is ${on ? "paused already" : "not paused"}`);
   await freeze(running.cgroup, on);

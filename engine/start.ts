@@ -2,7 +2,7 @@
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
 import { openRoot } from "../ffi/open.ts";
-import { type Cgroup, type CgroupTree, cgroupTree, killCgroup, removeCgroup } from "../runtime/cgroup.ts";
+import { type Cgroup, type CgroupTree, cgroupTree, killCgroup, removeCgroup, vacate } from "../runtime/cgroup.ts";
 import { makeLimitedCgroup } from "../runtime/cgroup_setup.ts";
 import { allowsEverything } from "../runtime/device_filter.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
@@ -10,6 +10,7 @@ import { ownNamespace } from "../ffi/user_namespace.ts";
 import { isNew } from "../runtime/plan_namespaces.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
 import type { Store } from "../images/store.ts";
+import { OWN_CGROUP } from "./cgroups.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
 import { joinOthers } from "./join.ts";
@@ -125,6 +126,7 @@ export async function surround(
   };
   try {
     held = await holdMounts(containers, record, signal);
+    if (tree && ownNamespace()) vacate(tree, OWN_CGROUP);
     cgroup = tree && makeLimitedCgroup(tree, spec.linux!.cgroupsPath!, spec.linux!, optionalFiles(limits));
     if (record.config.networks?.length) {
       networks = ownNamespace()

@@ -46,15 +46,38 @@ export function cgroupTree(): CgroupTree | undefined {
   return tree && ownNamespace() ? delegatedTree(tree) : tree;
 }
 
-/** The part of the tree that was delegated to this process: the nearest cgroup above it that it may write. */
+/**
+ * The part of the tree that was delegated to this process: the topmost cgroup above it that it may write, so that all commands of
+ * a user's find the same one. cgroup-v2.rst, "Delegation"
+ */
 export function delegatedTree(tree: CgroupTree): CgroupTree | undefined {
   const mayWrite = (folder: string) =>
     ["", "/cgroup.procs"].every((file) => trySyscall("faccessat", AT_FDCWD, folder + file, W_OK) === 0);
   const own = Deno.readTextFileSync("/proc/self/cgroup").match(/^0::(\/.*)$/m)?.[1] ?? "/";
-  for (let path = own === "/" ? "" : own;; path = path.slice(0, path.lastIndexOf("/"))) {
+  let ours: CgroupTree | undefined;
+  for (let path = own === "/" ? "" : own; path !== ""; path = path.slice(0, path.lastIndexOf("/"))) {
     const root = `${tree.root}${path}`;
-    if (mayWrite(root)) return { root, hybrid: tree.hybrid };
-    if (path === "") return undefined;
+    if (mayWrite(root)) ours = { root, hybrid: tree.hybrid };
+    else if (ours) break;
+  }
+  return ours;
+}
+
+/**
+ * Moves the processes in the delegated cgroup itself, this one among them, into one below: a cgroup hands controllers down only
+ * where no process is in it. cgroup-v2.rst, "No Internal Process Constraint"
+ */
+export function vacate(tree: CgroupTree, path: string): void {
+  const inside = processes(tree.root);
+  if (inside.length === 0) return;
+  const below = `${tree.root}${path}`;
+  Deno.mkdirSync(below, { recursive: true, mode: 0o755 });
+  for (const pid of inside) {
+    try {
+      Deno.writeTextFileSync(`${below}/cgroup.procs`, String(pid), { create: false });
+    } catch (error) {
+      if (!(error as Error).message.includes("os error 3")) throw error; // it has ended
+    }
   }
 }
 

@@ -23,6 +23,8 @@ export interface UserContext extends Omit<Context, "mini" | "start" | "inside" |
   readonly home: string;
   /** Its XDG_RUNTIME_DIR. */
   readonly run: string;
+  /** The command line by which the user runs `mini`. */
+  command(args: readonly string[], options?: UserOptions): string[];
   /** Runs `mini` as the user. */
   mini(args: readonly string[], options?: UserOptions): Promise<Output>;
   /** Runs a shell script as the user, in which `$mini` is mini. */
@@ -135,6 +137,7 @@ export function userTest(
       state,
       home,
       run,
+      command: (args, options = {}) => command([mini, ...args], options),
       mini: (args, options) => as([mini, ...args], options),
       script: (text, options) => as(["sh", "-euc", text], options),
     });
