@@ -18,7 +18,7 @@ miniTest("the pages are read by groff without a warning", async ({ mini, folder 
       "groff",
       "-ww",
       "-man",
-      "-Tascii",
+      "-Tutf8",
       "-P-cbou",
       `${folder}/${page}`,
     ]);
