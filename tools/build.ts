@@ -39,8 +39,9 @@ function commit(): string | undefined {
   }
 }
 
-// Minified, since reading the text is a part of each start; the names of functions in stack traces are kept.
-const BUNDLE = ["bundle", "--quiet", "--minify", "--keep-names"];
+// Minified, since reading the text is a part of each start. Keeping the names of functions would cost 1 ms of it: what a stack
+// trace of ./mini stands for is found by tools/where.ts.
+const BUNDLE = ["bundle", "--quiet", "--minify"];
 
 /** Bundles main.ts and all that it imports into one module, build/mini.js. */
 function bundle(build: string | undefined): void {
@@ -50,17 +51,24 @@ function bundle(build: string | undefined): void {
   Deno.writeTextFileSync(path, `const MINI_BUILD=${JSON.stringify(build)};\n${Deno.readTextFileSync(path)}`);
 }
 
-/** The same as a module for each part that is needed at another time, packed. */
-function program(build: string | undefined): Program {
+/** The same as a module for each part that is needed at another time, and a source map (`NAME.map`) of each. */
+export function bundleParts(): Record<string, string> {
+  Deno.mkdirSync(BUILD, { recursive: true });
   const folder = Deno.makeTempDirSync({ dir: BUILD });
   try {
-    deno(...BUNDLE, "--code-splitting", "--outdir", folder, "main.ts");
+    // The maps are a part of what the modules' names are made from.
+    deno(...BUNDLE, "--code-splitting", "--sourcemap=external", "--outdir", folder, "main.ts");
     const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
-    const modules = Object.fromEntries(names.map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]));
-    return packProgram(modules, "main.js", build === undefined ? {} : { MINI_BUILD: build });
+    return Object.fromEntries(names.map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]));
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
+}
+
+/** The parts, packed. */
+function program(build: string | undefined): Program {
+  const modules = Object.fromEntries(Object.entries(bundleParts()).filter(([name]) => name.endsWith(".js")));
+  return packProgram(modules, "main.js", build === undefined ? {} : { MINI_BUILD: build });
 }
 
 /** Throws unless the file runs and says its version. */

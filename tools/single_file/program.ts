@@ -6,7 +6,7 @@
  * Every module becomes a function that returns its exports:
  *
  *     import{a as b}from"./x.js";…import("./y.js")…export{c as d};
- *     (function(miniLoad,miniImport,importMeta){"use strict";let{a:b}=miniLoad("x.js");…miniImport("y.js")…return{d:c};})
+ *     (function(miniLoad,miniLazy,importMeta){"use strict";let{a:b}=miniLoad("x.js");…miniLazy("y.js")…return{d:c};})
  *
  * An importer gets the values that a module's exports have at its end: an exported variable that changes later would not
  * be followed (a test forbids them). The main module alone may `await` at its top level.
@@ -31,25 +31,38 @@ const names = (list: string) =>
     return [first, second ?? first] as const;
   });
 
-/** The script that a module becomes. Throws if it is not of the form above. */
-export function moduleToScript(name: string, module: string, isMain = false): string {
-  let head = "", rest = module;
+/** What a script begins with in the place of the module's imports, and what follows them. */
+function begin(module: string, isMain: boolean): { head: string; rest: string } {
+  let head = `(${isMain ? "async " : ""}function(miniLoad,miniLazy,importMeta){"use strict";`, rest = module;
   for (let match = IMPORT.exec(rest); match; match = IMPORT.exec(rest)) {
     const pairs = names(match[1] ?? "").map(([theirs, ours]) => `${theirs}:${ours}`);
     head += `${match[1] === undefined ? "" : `let{${pairs}}=`}miniLoad("${match[2]}");`;
     rest = rest.slice(match[0].length);
   }
-  rest = rest.replace(
+  return { head, rest };
+}
+
+/** How far what follows the imports lies to the right of where it was in the module, which has it in the first line. */
+export function scriptShift(module: string, isMain: boolean): number {
+  const { head, rest } = begin(module, isMain);
+  return head.length - (module.length - rest.length);
+}
+
+/** The script that a module becomes. Throws if it is not of the form above. */
+export function moduleToScript(name: string, module: string, isMain = false): string {
+  const { head, rest } = begin(module, isMain);
+  // Whatever is replaced keeps its length, so that positions can be found again (tools/where.ts).
+  const body = rest.replace(
     EXPORT,
     (_, list: string) => `return{${names(list).map(([ours, theirs]) => `${theirs}:${ours}`)}};`,
   )
-    .replaceAll(/\bimport\("\.\/([\w.-]+)"\)/g, 'miniImport("$1")')
-    .replaceAll("import.meta", "importMeta");
-  const script = `(${isMain ? "async " : ""}function(miniLoad,miniImport,importMeta){"use strict";${head}${rest}\n})`;
+    .replaceAll(/\bimport\("\.\/([\w.-]+)"\)/g, 'miniLazy("$1")')
+    .replaceAll("import.meta", "importMeta ");
+  const script = `${head}${body}\n})`;
   try {
     new Function(script);
   } catch (error) {
-    const [, from] = /^import\b[^"]*"([^"]*)"/.exec(rest) ?? [];
+    const [, from] = /^import\b[^"]*"([^"]*)"/.exec(body) ?? [];
     const why = from ? `it imports ${from} statically` : error instanceof Error ? error.message : String(error);
     throw new Error(`${name} of the bundle cannot be made a script: ${why}`);
   }
