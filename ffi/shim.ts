@@ -1,7 +1,7 @@
 /**
  * The shim: the parent of a process that outlives the command which started it. It is the parent side of a fork in the same
  * program file. It holds what must stay open (a lock, the ends of FIFOs, a terminal's master side), waits in one system call,
- * writes down how the process ended, keeps what nobody has read of its output, and goes. It takes some 12 kB of memory.
+ * writes down how the process ended, keeps what nobody has read of its output, and goes. It takes some 50 kB of memory.
  */
 import {
   AT_FDCWD,

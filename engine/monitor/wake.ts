@@ -52,7 +52,7 @@ function startMonitor({ root, state }: Containers): void {
 }
 
 /**
- * The guardian: some 12 kB that wait. A monitor that ends by itself has nothing left to do, and one that fails has said why;
+ * The guardian: some 20 kB that wait. A monitor that ends by itself has nothing left to do, and one that fails has said why;
  * one that was killed is started again.
  */
 function guardian(command: readonly string[], log: string): Program {
