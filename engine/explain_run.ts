@@ -9,6 +9,7 @@ import { create, type CreateOptions, type Source } from "./create.ts";
 import { done, planned, type Step } from "./explain.ts";
 import { forgetWithVolumes } from "./forget.ts";
 import { rootOf } from "./start.ts";
+import { makePipes } from "./stdio.ts";
 import type { StartOptions } from "../runtime/container.ts";
 
 /**
@@ -20,10 +21,16 @@ export async function planOf(containers: Containers, source: Source, options: Cr
   await containers.sweep();
   const made = await create(containers, source, options);
   const [ours, theirs] = makePair();
+  const { tty, openStdin, init } = made.record.config;
+  const pipes = tty ? undefined : makePipes(openStdin, 0);
   try {
     const root = rootOf(made, containers.folder(made.record.id));
     const network = made.record.config.networks?.length ? () => {} : undefined;
-    const { input, descriptors } = await prepare(made.spec, { root, init: made.record.config.init, network }, theirs);
+    const { input, descriptors } = await prepare(
+      made.spec,
+      { root, init, network, ...pipes ? { stdio: pipes.theirs } : {} },
+      theirs,
+    );
     try {
       const { program, phases } = plan(input);
       return planned(program, phases);
@@ -31,6 +38,7 @@ export async function planOf(containers: Containers, source: Source, options: Cr
       descriptors.forEach(close);
     }
   } finally {
+    pipes?.close();
     close(ours);
     close(theirs);
     await forgetWithVolumes(containers, made.record, () => {}, made.newVolumes);

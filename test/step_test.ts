@@ -18,6 +18,8 @@ miniTest("--step shows the calls that --explain tells, each before it is made, a
   });
   assert(done.length > 100);
   assertEquals(shown, done);
+  const plan = await mini(["explain", "--format", "json", "run", "--network", "none", "--rm", ...command]);
+  assertEquals(stderr.match(/^1\/(\d+) /m)?.[1], `${plan.stdout.trim().split("\n").length}`, "as many as are planned");
   assertMatch(stderr, /pivot_root\("\.", "\."\)\n.*pivot_root\(2\)\n {4}= 0\n/);
 });
 
