@@ -1,6 +1,6 @@
 /** What is done about a container that has come to its end, by whoever finds it so: its owner, the monitor, any command. */
 import { shellStatus } from "../ffi/exit_status.ts";
-import { MiniError } from "../ffi/errors.ts";
+import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { readShimStatus } from "../ffi/shim.ts";
 import { cgroupTree, hostTree, removeCgroup } from "../runtime/cgroup.ts";
 import { cgroupPathBelow } from "./cgroups.ts";
@@ -20,9 +20,10 @@ export const STATUS_FILE = "exit";
  * Takes apart what is left of a container, writes down how it ended, and removes it if that was asked for. Whoever calls this
  * has the container's lock: its owner is gone.
  *
+ * @param going it is about to be removed: nothing more of it is written, which a full disk would not take.
  * @throws {MiniError} when a process of it does not end.
  */
-export async function clearUp(containers: Containers, id: string): Promise<void> {
+export async function clearUp(containers: Containers, id: string, going = false): Promise<void> {
   const running = containers.running(id);
   if (running) await endProcess(running);
   const cgroup = cgroupOf(id, running?.cgroup);
@@ -37,7 +38,7 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
     if (error instanceof MiniError) return containers.dropState(id);
     throw error;
   }
-  if (record) await keepTails(containers, record);
+  if (record && !going) await keepTails(containers, record);
   if (record?.mounts?.length) await (await import("./volumes/tmpfs.ts")).releaseTmpfs(containers, record);
   const end: ContainerEnd = {
     ...howItEnded(containers, id) ??
@@ -49,6 +50,7 @@ export async function clearUp(containers: Containers, id: string): Promise<void>
     if (end.oomKilled !== undefined) emitContainer(containers.state, record, "oom");
     emitDie(containers.state, record, end, (Date.parse(end.finishedAt) - Date.parse(startedAt)) / 1000);
   }
+  if (record && going) return containers.dropState(id);
   if (record && !record.autoRemove && record.startedAt) {
     // Its owner has come that far, and no further.
     if (record.end) containers.dropState(id);
@@ -89,8 +91,27 @@ function hasTails(stateFolder: string): boolean {
 }
 
 /** The same, if nobody has done it yet. */
-export async function clearUpOnce(containers: Containers, id: string): Promise<void> {
-  if (containers.running(id) !== undefined) await clearUp(containers, id);
+export async function clearUpOnce(containers: Containers, id: string, going = false): Promise<void> {
+  if (containers.running(id) !== undefined) await clearUp(containers, id, going);
+}
+
+/** The same for whoever wants something of another container: false where the disk does not take it now, and all stays. */
+export async function clearUpIfPossible(containers: Containers, id: string): Promise<boolean> {
+  try {
+    await clearUp(containers, id);
+    return true;
+  } catch (error) {
+    if (!isFull(error)) throw error;
+    return false;
+  }
+}
+
+/** Whether a disk has no room, or cannot be written to. */
+function isFull(error: unknown): boolean {
+  const errno = error instanceof SyscallError
+    ? error.errno
+    : Number(/\(os error (\d+)\)/.exec(error instanceof Error ? error.message : "")?.[1]);
+  return [Errno.ENOSPC, Errno.EDQUOT, Errno.EROFS].includes(errno);
 }
 
 /** The folder of a container's cgroup: what is written down, where that can be. A user's next command may have been given none. */

@@ -41,6 +41,8 @@ export interface Found {
 export function readJson<T>(path: string): T | undefined | null {
   let text: string;
   try {
+    // A FIFO or a device in its place would keep us for ever.
+    if (!Deno.statSync(path).isFile) return null;
     text = Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
@@ -446,9 +448,24 @@ export class Containers {
     return found;
   }
 
-  /** The specification of a container that is there. @throws {Deno.errors.NotFound} */
+  /** The specification of a container; undefined when it has been removed meanwhile. @throws {MiniError} for a damaged one. */
+  findSpec(id: string): Spec | undefined {
+    const path = `${this.folder(id)}/config.json`, spec = readJson<Spec>(path);
+    if (spec === null || (spec && !spec.process)) {
+      throw new MiniError(
+        `the specification of container ${
+          id.slice(0, 12)
+        }, ${path}, is damaged: remove the container with 'mini rm -f'`,
+      );
+    }
+    return spec;
+  }
+
+  /** The same of one that is there. @throws {MiniError} when it is not, or is damaged. */
   spec(id: string): Spec {
-    return JSON.parse(Deno.readTextFileSync(`${this.folder(id)}/config.json`));
+    const spec = this.findSpec(id);
+    if (!spec) throw new MiniError(`container ${id.slice(0, 12)} has just been removed`);
+    return spec;
   }
 
   /** The record of the same, without a look at what runs. @throws as `get`. */
@@ -475,7 +492,8 @@ export class Containers {
 
   /**
    * Clears up after commands that were killed: a container whose owner is gone ends here, or goes if it was to be removed.
-   * What runs, and what another command is just making, is left alone: it is locked.
+   * What runs, and what another command is just making, is left alone: it is locked. So is what cannot be cleared now, on a disk
+   * that is full: other containers have nothing to do with it, and `rm -f` makes room.
    *
    * @returns the ids of what was cleared.
    */
@@ -490,8 +508,7 @@ export class Containers {
       if (!lock) continue;
       try {
         if (!exists(this.stateFolder(id))) continue; // it came to its end just now
-        await (await import("./clear.ts")).clearUp(this, id);
-        cleared.push(id);
+        if (await (await import("./clear.ts")).clearUpIfPossible(this, id)) cleared.push(id);
       } finally {
         if (lock.fd !== undefined) close(lock.fd);
       }

@@ -145,7 +145,7 @@ export async function removeContainer(
     );
   }
   try {
-    await clearUpOnce(containers, id);
+    await clearUpOnce(containers, id, true);
     const record = containers.record(id);
     if (record && volumes) {
       await forgetWithVolumes(containers, record, (sentence) => {

@@ -55,7 +55,7 @@ export function prepareExec(containers: Containers, found: Found, request: ExecR
   }
   try {
     untilAssembled(running.pid, record.name);
-    const spec: Spec = JSON.parse(Deno.readTextFileSync(`${containers.folder(record.id)}/config.json`));
+    const spec = containers.spec(record.id);
     const target: Target = { pid: running.pid, pidfd, spec, cgroup: running.cgroup };
     return { target, process: describe(spec, running.pid, record.config.user, request), close: () => close(pidfd) };
   } catch (error) {

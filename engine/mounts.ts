@@ -20,14 +20,8 @@ export interface MountPoint {
 const PROPAGATION = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
 
 /** A container's specification; undefined when the container has been removed meanwhile. */
-export function specOf(containers: Containers, { id }: Pick<ContainerRecord, "id">): Spec | undefined {
-  try {
-    return JSON.parse(Deno.readTextFileSync(`${containers.folder(id)}/config.json`));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
+export const specOf = (containers: Containers, { id }: Pick<ContainerRecord, "id">): Spec | undefined =>
+  containers.findSpec(id);
 
 const propagationOf = ({ options }: DecidedMount) => options.find((option) => PROPAGATION.includes(option));
 

@@ -2,7 +2,6 @@
 import { MiniError } from "../ffi/errors.ts";
 import { cgroupTree } from "../runtime/cgroup.ts";
 import { applyResources } from "../runtime/cgroup_apply.ts";
-import type { Spec } from "../runtime/spec.ts";
 import { type Containers, type Found, writeFile } from "./containers.ts";
 import { emitContainer } from "./events.ts";
 import { limitResources, type Limits, optionalFiles } from "./limits.ts";
@@ -28,7 +27,7 @@ export function update(containers: Containers, found: Found, { limits, restart }
     const old = record.config.limits ?? {}, next = changeLimits(old, limits);
     setLimits(found, old, next);
     const path = `${containers.folder(record.id)}/config.json`;
-    const spec: Spec = JSON.parse(Deno.readTextFileSync(path));
+    const spec = containers.spec(record.id);
     const devices = spec.linux?.resources?.devices;
     spec.linux = { ...spec.linux, resources: { ...limitResources(next), ...devices ? { devices } : {} } };
     writeFile(path, JSON.stringify(spec));

@@ -161,3 +161,30 @@ miniTest(
   },
   [needsProgram("unshare")],
 );
+
+miniTest(
+  "a container that has filled the disk keeps no other from being seen, and is removed",
+  async ({ command, folder }) => {
+    Deno.mkdirSync(`${folder}/small`);
+    const words = command.map((word) => `'${word}'`).join(" ").replaceAll(`${folder}/`, `${folder}/small/`);
+    const script = `
+    mini() { ${words} "$@"; }
+    mount -t tmpfs -o size=8m none small
+    mini run -d --name other starter sleep 600 >/dev/null
+    mini run -d --name full starter sh -c "until [ -e /go ]; do sleep 0.1; done; cat /dev/zero > /big; sleep 600" >/dev/null
+    mini exec full touch /go
+    until df small | grep -q 100%; do sleep 0.1; done
+    head -c 9000000 /dev/zero > small/big 2>/dev/null
+    mini kill full
+    mini ps --format '{{.Names}}' -f name=other; echo $?
+    mini exec other echo within; echo $?
+    mini rm -f full; echo $?
+    rm small/big
+    mini rm -f other; echo $?
+    mini ps -aq; ls -A small/state/containers
+    while pgrep -f "[r]oot ${folder}/small.* monitor" >/dev/null; do sleep 0.1; done`;
+    const { stdout, stderr } = await runCommand(["unshare", "-m", "bash", "-c", script], { cwd: folder });
+    assertEquals(stdout, "full\nother\n0\nwithin\n0\nfull\n0\nother\n0\n", stderr);
+  },
+  [needsProgram("unshare")],
+);

@@ -9,6 +9,7 @@ import { readable } from "../../ffi/reactor.ts";
 import type { Containers } from "../containers.ts";
 import { networkFile } from "../network_view.ts";
 import { type ContainerRecord, restartIsDue } from "../record.ts";
+import { isAlive } from "../process.ts";
 import { restartDelay, STEADY_MILLISECONDS } from "../restart.ts";
 import { listenForWakes, MONITOR_LOCK, tellMonitor } from "./wake.ts";
 import type { NameService } from "./names.ts";
@@ -16,6 +17,9 @@ import { watch } from "./watch.ts";
 
 /** How long a monitor with nothing to watch stays, so that a loop of short containers does not start one each time. */
 const LINGER_MILLISECONDS = 300;
+
+/** How long at most until it is tried again to clear up after a container. */
+const RETRY_MILLISECONDS = 5000;
 
 /** Tells what went wrong with a container that nobody is waiting for. */
 export type Report = (sentence: string) => void;
@@ -49,6 +53,8 @@ class Monitor {
   /** What is being watched, or about to be started again. */
   readonly #busy = new Map<string, Promise<void>>();
   #names: NameService | undefined;
+  /** How often it was tried in vain to clear up after a container. */
+  readonly #tries = new Map<string, number>();
   /** How often in a row a container did not last. */
   readonly #streak = new Map<string, number>();
 
@@ -116,11 +122,26 @@ class Monitor {
   #keepBusy(id: string, work: () => Promise<void>): void {
     const done = work()
       .catch((error) => this.report(`container ${id.slice(0, 12)}: ${(error as Error).message}`))
+      .then(() => this.#whileNotCleared(id))
       .then(() => {
         this.#busy.delete(id);
         this.#goOn(id);
       });
     this.#busy.set(id, done);
+  }
+
+  /**
+   * Waits a little, longer each time, while a container that has ended is not cleared up: somebody else is at it, or the disk
+   * is full. Then it is looked at again.
+   */
+  async #whileNotCleared(id: string): Promise<void> {
+    const shim = this.containers.running(id)?.shim, tries = this.#tries.get(id) ?? 0;
+    if (!shim || isAlive({ pid: shim.pid, ...shim.startTicks !== undefined && { pidStartTicks: shim.startTicks } })) {
+      this.#tries.delete(id);
+      return;
+    }
+    this.#tries.set(id, tries + 1);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(2 ** tries, RETRY_MILLISECONDS)));
   }
 
   /** What comes after one thing was done about a container. */
