@@ -179,3 +179,13 @@ userTest("what a user cannot have is refused in a sentence", async ({ mini }) =>
   ]);
   assertEquals([device.status, device.stdout], [0, "\0"], device.stderr);
 });
+
+userTest("without a cgroup of one's own limits and pause are refused, and nothing else", async ({ mini, script }) => {
+  assertRefused(await mini(["run", "--rm", "-m", "64m", "starter", "true"]), 125, "limits", "Delegate=yes");
+  assertRefused(await mini(["run", "--rm", "--pids-limit", "9", "starter", "true"]), 125, "limits", "Delegate=yes");
+  const paused = await script(
+    "$mini run -d --name web starter sleep 60 >/dev/null; ! $mini pause web; $mini rm -f web",
+  );
+  assertEquals([paused.status, paused.stdout], [0, "web\n"]);
+  assertMatch(paused.stderr, /^mini: [^\n]+ cannot be paused\n$/);
+});
