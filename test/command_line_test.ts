@@ -2,6 +2,8 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { isInstalled, miniCommand } from "./mini_command.ts";
+import { bundleParts } from "../tools/build.ts";
+import { translate } from "../tools/where.ts";
 
 /** Runs a line of bash with `mini` in PATH. */
 async function bash(line: string): Promise<{ status: number; stdout: string; stderr: string }> {
@@ -77,7 +79,7 @@ Deno.test("a wrong command line is one sentence on standard error and status 1",
 Deno.test("--debug adds where a failure came from", async () => {
   const { stderr } = await bash("mini --debug versoin");
   assertStringIncludes(stderr, "mini: unknown command 'versoin'");
-  assertStringIncludes(stderr, "\n    at findCommand ");
+  assertStringIncludes(translate(stderr, bundleParts()), "(cli/find.ts:");
 });
 
 Deno.test("a reader that goes away ends it quietly as SIGPIPE would", async () => {
