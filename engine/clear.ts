@@ -51,7 +51,8 @@ export async function clearUp(containers: Containers, id: string, going = false)
     emitDie(containers.state, record, end, (Date.parse(end.finishedAt) - Date.parse(startedAt)) / 1000);
   }
   if (record && going) return containers.dropState(id);
-  if (record && !record.autoRemove && record.startedAt) {
+  // Its owner may have been killed between having it run and writing down that it was started.
+  if (record && !record.autoRemove && (record.startedAt || running?.status === "running")) {
     // Its owner has come that far, and no further.
     if (record.end) containers.dropState(id);
     else containers.ended(id, end);
