@@ -58,7 +58,17 @@ class Monitor {
   /** How often in a row a container did not last. */
   readonly #streak = new Map<string, number>();
 
-  constructor(readonly containers: Containers, readonly report: Report) {}
+  readonly report: Report;
+
+  constructor(readonly containers: Containers, report: Report) {
+    this.report = (sentence) => {
+      try {
+        report(sentence);
+      } catch {
+        // Where it would be told there is no room for it, and the containers go on.
+      }
+    };
+  }
 
   /** Watches. @returns whether there is something to watch that came in the last moment. */
   async run(): Promise<boolean> {
@@ -87,7 +97,7 @@ class Monitor {
   #someEnd(): AbortSignal {
     const controller = new AbortController();
     Promise.race([...this.#busy.values(), ...this.#names?.size ? [this.#names.someEnd] : []])
-      .finally(() => controller.abort());
+      .then(() => controller.abort());
     return controller.signal;
   }
 
