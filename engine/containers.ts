@@ -477,7 +477,7 @@ export class Containers {
 
   #idOf(text: string): string | undefined {
     let id: string | undefined;
-    if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) {
+    if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(text)) {
       id = readLink(`${this.root}/names/${text}`);
       if (id === undefined) {
         const ids = this.#ids().filter((name) => name.startsWith(text));

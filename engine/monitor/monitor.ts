@@ -133,6 +133,7 @@ class Monitor {
     const done = work()
       .catch((error) => this.report(`container ${id.slice(0, 12)}: ${(error as Error).message}`))
       .then(() => this.#whileNotCleared(id))
+      .catch((error) => this.report((error as Error).message))
       .then(() => {
         this.#busy.delete(id);
         this.#goOn(id);
