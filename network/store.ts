@@ -178,7 +178,7 @@ export class NetworkStore {
 
   /** The network of a name, an id, or the beginning of an id. @throws {NoSuchNetwork} @throws {MiniError} for more than one. */
   get(text: string): Network {
-    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) throw new NoSuchNetwork(JSON.stringify(text));
+    if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,200}$/.test(text)) throw new NoSuchNetwork(JSON.stringify(text));
     const named = this.read(text);
     if (named) return named;
     const found = this.list().filter((network) => network.id.startsWith(text));
