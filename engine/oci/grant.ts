@@ -25,6 +25,12 @@ export function grantable(
   for (const [set, names] of wanted) {
     process.capabilities![set] = names.filter((name) => available.has(name) || !missing.add(name));
   }
+  // The kernel hands on only what is permitted and inheritable (capabilities(7)), and `runc spec` asks for more: as with runc,
+  // the rest is not handed on.
+  const { ambient, permitted = [], inheritable = [] } = process.capabilities!;
+  if (ambient) {
+    process.capabilities!.ambient = ambient.filter((name) => permitted.includes(name) && inheritable.includes(name));
+  }
   if (missing.size > 0) {
     warn(`these capabilities cannot be granted and are left out: ${[...missing].sort().join(", ")}`);
   }

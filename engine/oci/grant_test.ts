@@ -30,3 +30,13 @@ Deno.test("nothing is said where everything can be granted", () => {
   }, () => ["CAP_CHOWN"]);
   assertEquals(process.capabilities?.bounding, ["CAP_CHOWN"]);
 });
+
+Deno.test("only what is permitted and inheritable is handed on", () => {
+  const both = ["CAP_CHOWN", "CAP_KILL"];
+  const process: Process = {
+    ...processWith(both),
+    capabilities: { permitted: both, inheritable: ["CAP_KILL"], ambient: [...both] },
+  };
+  grantable(process, false, () => {}, () => both);
+  assertEquals(process.capabilities?.ambient, ["CAP_KILL"]);
+});
