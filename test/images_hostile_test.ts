@@ -313,7 +313,7 @@ Deno.test({
         base = `l${i}/`;
       }
       await unpack(store, layerTar(...entries));
-      store.gc();
+      await store.gc();
       assertNothingLeft(store);
     }),
 });

@@ -58,7 +58,7 @@ export function observe(): Observation {
     mounts: new Set(readText("/proc/self/mountinfo").split("\n")),
     cgroups: new Set(cgroups()),
     interfaces: new Set(names("/sys/class/net")),
-    runFiles: new Set(names("/run").filter((name) => /^mini-[0-9a-f]{8}-/.test(name))),
+    runFiles: new Set(names("/run").filter((name) => name.startsWith("mini-") && name !== "mini-runc")),
     descriptors: descriptors(),
   };
 }
@@ -146,14 +146,15 @@ export async function findLeaks(
 }
 
 /** The ids of every container that a test has made: others make some at the same time. */
-function ownContainers(state: string): Set<string> {
+function ownContainers(root: string, state: string): Set<string> {
   const events = ["events.log", "events.log.1"].map((name) => readText(`${state}/${name}`)).join("");
-  return new Set([...events.matchAll(/"[0-9a-f]{64}"/g)].map(([id]) => id.slice(1, -1)));
+  const told = [...events.matchAll(/"[0-9a-f]{64}"/g)].map(([id]) => id.slice(1, -1));
+  return new Set([...told, ...[root, state].flatMap((folder) => names(`${folder}/containers`))]);
 }
 
 function look(before: Observation, folder: string, root: string, state: string): string[] {
   const mine = ownDescendants();
-  const ids = ownContainers(state);
+  const ids = ownContainers(root, state);
   const now = observe();
   // Others may mount meanwhile as well; what gets out of a container lies where a container's own mounts are made.
   const isNewMount = (line: string) =>

@@ -46,7 +46,9 @@ miniTest("every list prints the same things as a table, as JSON, and through a t
     const things = json.map((text) => JSON.parse(text) as Record<string, unknown>);
     assertEquals((await out("--format", "{{json .}}")).split("\n").filter(Boolean).length, json.length, command.name);
     const table = (await out()).trimEnd().split("\n");
-    assertEquals(table.length, json.length + 1, command.name);
+    // What is to be mended, and how, stands below the doctor's table.
+    const rows = command.name === "system check" ? table.findIndex((line) => line === "") : table.length;
+    assertEquals(rows < 0 ? table.length : rows, json.length + 1, command.name);
     assertMatch(table[0]!, /^[A-Z][A-Z %/]+$/);
     assertEquals((await out("--format", "table")).split("\n")[0], table[0], command.name);
     for (const [name, value] of Object.entries(things[0] ?? {})) {

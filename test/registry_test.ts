@@ -240,7 +240,7 @@ test("two pulls at once download each layer once", async (lab, registry) => {
   for (const digest of layout.layers) assertEquals(counts.get(`/v2/shared/blobs/${digest}`), 1, digest);
   // The store is whole: everything can be read, nothing is left over.
   const store = new Store(`${lab.folder}/root`);
-  store.gc();
+  await store.gc();
   assertEquals(store.image(`${front.host}/shared:1`).layers.length, 3);
   assertEquals([...Deno.readDirSync(`${store.folder}/ingest`)].map(({ name }) => name), []);
 });
@@ -255,7 +255,7 @@ test("pulls and removals at once leave either the whole image or none", async (l
     let removed = 0;
     for (; !isDone; await new Promise((resolve) => setTimeout(resolve, 3))) {
       for (const { manifest } of store.images.list()) store.images.remove(manifest), removed++;
-      store.gc();
+      await store.gc();
     }
     return removed;
   })();
@@ -299,7 +299,7 @@ test(
     assert(size < 8_000_000);
     await lab.ok(["pull", name]);
     assertEquals(ranges, [null, `bytes=${size}-`]);
-    store.gc();
+    await store.gc();
     assertEquals([...Deno.readDirSync(`${store.folder}/layers`)].filter((entry) => entry.name.startsWith(".tmp")), []);
   },
 );
@@ -352,7 +352,7 @@ test("a full disk is told and left as it was", async (lab, registry) => {
       assertStringIncludes(sentence, `the disk of ${root}/images is full`);
       const store = new Store(root);
       assertEquals(store.images.list(), []);
-      store.gc();
+      await store.gc();
       for (const folder of ["ingest", "layers", "blobs/sha256", "leases"]) {
         assertEquals([...Deno.readDirSync(`${store.folder}/${folder}`)].map(({ name }) => name), [], folder);
       }
