@@ -11,6 +11,8 @@ export type WaitCondition = typeof WAIT_CONDITIONS[number];
 
 /** How long to wait between looks whether the end of what has ended was written down. */
 const PAUSE_MILLISECONDS = 10;
+/** How often to look for an event that must have come. */
+const MOST_LOOKS = 10;
 
 /**
  * Waits for a container that was found after `since` (milliseconds since 1970).
@@ -52,11 +54,15 @@ async function whileRunning(
 
 /** How one ended since a time that was removed at its end: nothing else tells it any more. */
 export async function lastStatus(containers: Containers, id: string, since: number): Promise<number> {
-  let status = 0;
-  for await (const event of readEvents(containers.state, { since, until: Date.now() })) {
-    if (event.Type === "container" && event.Actor.ID === id) status = exitCodeOf(event) ?? status;
+  // The event may be newer than now: its time has microseconds, and is that of another process.
+  for (let tries = 0;; tries++) {
+    let status: number | undefined;
+    for await (const event of readEvents(containers.state, { since, until: Date.now() })) {
+      if (event.Type === "container" && event.Actor.ID === id) status = exitCodeOf(event) ?? status;
+    }
+    if (status !== undefined || tries === MOST_LOOKS) return status ?? 0;
+    await pause(PAUSE_MILLISECONDS);
   }
-  return status;
 }
 
 function exitCodeOf({ Action, Actor }: StoredEvent): number | undefined {
