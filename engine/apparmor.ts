@@ -1,6 +1,7 @@
 /** The default profile of AppArmor, `mini-default`, loaded where it is not yet. */
 import { MiniError } from "../ffi/errors.ts";
 import { exists } from "../ffi/exists.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 
 /** What it is called. */
 export const APPARMOR_PROFILE = "mini-default";
@@ -61,6 +62,8 @@ function findParser(): string | undefined {
  * @throws {MiniError} when the parser does not load it.
  */
 export function loadAppArmorProfile(): boolean {
+  // An ordinary user may neither load a profile nor see which there are.
+  if (ownNamespace()) return false;
   if (isLoaded()) return true;
   if (!exists(SECURITYFS)) return false;
   const parser = findParser();
