@@ -1,11 +1,10 @@
 /** Looks into a container's root filesystem from outside, whether it runs or not. */
 import { CLONE_NEWNS, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
-import { SyscallError } from "../ffi/errors.ts";
-import { close, syscall, trySyscall } from "../ffi/kernel.ts";
+import { Errno } from "../ffi/errors.ts";
 import { open } from "../ffi/open.ts";
 import type { Program } from "../ffi/program.ts";
-import { spawn, type SpawnOptions, waitForExit } from "../ffi/spawn.ts";
-import { makePair } from "../runtime/handshake.ts";
+import type { SpawnOptions } from "../ffi/spawn.ts";
+import { takeOpened } from "../ffi/take.ts";
 import { overlayRootfs } from "../runtime/overlay.ts";
 import { planLayers, VIEW } from "../runtime/plan_view.ts";
 
@@ -42,27 +41,5 @@ export const linksFor = (target: string, upper: string | undefined) => `${target
  * @throws {SyscallError} with the call that failed in it.
  */
 export function takeRoot(plan: (sync: number) => Program, options: SpawnOptions): number {
-  const [ours, theirs] = makePair();
-  const pair = [ours, theirs];
-  try {
-    const { pidfd, results } = spawn(plan(theirs), { ...options, pass: [theirs, ...options.pass ?? []] });
-    // Ours must be the only other copy, so that the end of the program ends the wait below.
-    close(theirs);
-    pair[1] = -1;
-    try {
-      const ready = trySyscall("read", ours, new Uint8Array(1), 1) === 1;
-      const fd = ready ? syscall("pidfd_getfd", pidfd, results.of(VIEW)!, 0) : -1;
-      if (fd >= 0) return fd;
-      const failure = results.failure();
-      throw new SyscallError(failure?.operation.call ?? "mount", failure?.errno ?? 22, failure?.operation.on);
-    } finally {
-      close(ours);
-      pair[0] = -1;
-      waitForExit(pidfd);
-      close(pidfd);
-      results.close();
-    }
-  } finally {
-    for (const fd of pair) if (fd >= 0) close(fd);
-  }
+  return takeOpened(plan, [VIEW], options, ["mount", Errno.EINVAL])[0]!;
 }

@@ -1,11 +1,11 @@
 /** Sockets in the network namespace of a container that runs. */
-import { AF_NETLINK, AF_UNIX, CLONE_NEWNET, O_RDONLY, SOCK_CLOEXEC, SOCK_RAW, SOCK_STREAM } from "../ffi/constants.ts";
-import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
-import { close, syscall, trySyscall } from "../ffi/kernel.ts";
+import { AF_NETLINK, CLONE_NEWNET, O_RDONLY, SOCK_CLOEXEC, SOCK_RAW } from "../ffi/constants.ts";
+import { Errno, MiniError } from "../ffi/errors.ts";
+import { close } from "../ffi/kernel.ts";
 import { Netlink, NETLINK_ROUTE } from "../ffi/netlink.ts";
 import { open } from "../ffi/open.ts";
-import { op, type Operation, type Program } from "../ffi/program.ts";
-import { spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
+import { op, type Operation } from "../ffi/program.ts";
+import { takeOpened, untilTaken } from "../ffi/take.ts";
 
 /** Opens the socket to be given to `Netlink`: an operation of a program in the namespace. */
 export const openSocket = (name: string) =>
@@ -21,43 +21,16 @@ export const openSocket = (name: string) =>
  *   caller's to close. @throws {SyscallError} for the operation that failed.
  */
 export function fromInside(namespace: number, operations: readonly Operation[], names: readonly string[]): number[] {
-  const pair = new Int32Array(2);
-  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  const [ours, theirs] = [pair[0]!, pair[1]!];
-  const program: Program = [
-    op("setns", [namespace, Number(CLONE_NEWNET)], "into the container's network"),
-    ...operations,
-    op("write", [theirs, "+", 1], "tell mini"),
-    op("read", [theirs, { cell: "answer", size: 8 }, 1], "until it has taken what was opened"),
-    op("exit_group", [0], "done"),
-  ];
-  let spawned: Spawned;
-  try {
-    spawned = spawn(program, { pass: [theirs, namespace] });
-  } catch (error) {
-    close(ours);
-    throw error;
-  } finally {
-    // Ours must be the only other copy, so that the end of the program ends the wait below.
-    close(theirs);
-  }
-  const { pidfd, results } = spawned, taken: number[] = [];
-  try {
-    if (trySyscall("read", ours, new Uint8Array(1), 1) !== 1) {
-      const failure = results.failure(), { call = "setns", on } = failure?.operation ?? {};
-      throw new SyscallError(call, failure?.errno ?? Errno.ESRCH, on);
-    }
-    for (const name of names) taken.push(syscall("pidfd_getfd", pidfd, results.of(name)!, 0));
-    return taken;
-  } catch (error) {
-    taken.forEach(close);
-    throw error;
-  } finally {
-    close(ours);
-    waitForExit(pidfd);
-    close(pidfd);
-    results.close();
-  }
+  return takeOpened(
+    (sync) => [
+      op("setns", [namespace, Number(CLONE_NEWNET)], "into the container's network"),
+      ...operations,
+      ...untilTaken(sync),
+    ],
+    names,
+    { pass: [namespace] },
+    ["setns", Errno.ESRCH],
+  );
 }
 
 /**

@@ -2,7 +2,6 @@
  * What a program and its caller say to each other while it runs, over a pair of sockets: a byte "I wait for you", a byte "go
  * on", the number of a process. The end of either side is seen by the other.
  */
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../ffi/constants.ts";
 import { waitForExit } from "../ffi/exit_status.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
@@ -11,12 +10,7 @@ import { setWindowSize } from "../ffi/terminal.ts";
 import { NETWORK_SOCKET } from "./plan_network.ts";
 import { LISTENER } from "./plan_seccomp.ts";
 
-/** A new pair: our end and the program's. */
-export function makePair(): [ours: number, theirs: number] {
-  const pair = new Int32Array(2);
-  syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  return [pair[0]!, pair[1]!];
-}
+export { makePair } from "../ffi/take.ts";
 
 /** Waits until the program has written that many bytes; undefined if it has ended instead, and its results tell why. */
 export async function receive(sync: number, length: number): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -16,7 +16,8 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from "../ffi/constants.ts";
-import { op, type Operation, type Program, result } from "../ffi/program.ts";
+import { op, type Program, result } from "../ffi/program.ts";
+import { untilTaken } from "../ffi/take.ts";
 import { bindSources, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
 import { openHow, ROOT } from "./plan_paths.ts";
 import { type PlainRootfs, rootOperations } from "./plan_root.ts";
@@ -45,13 +46,6 @@ export interface ViewInput {
   readonly sync: number;
 }
 
-/** Tells the caller that the descriptor is there, and lives until the caller has taken it. */
-const handOver = (sync: number): Operation[] => [
-  op("write", [sync, "+", 1], "tell mini"),
-  op("read", [sync, { cell: "answer", size: 8 }, 1], "until it has taken the root"),
-  op("exit_group", [0], "done"),
-];
-
 /**
  * The root of a container that does not run, with its volumes: for a mount namespace of its own. What the caller takes is a
  * copy of the whole mount tree, attached nowhere, which lives as long as its descriptor: when a namespace ends, its mounts
@@ -79,7 +73,7 @@ export function planView({ rootfs, scratch, mounts, sources, facts, readonly, sy
       "all of it, to be kept by a descriptor",
       { name: VIEW, on: "/" },
     ),
-    ...handOver(sync),
+    ...untilTaken(sync),
   ];
 }
 
@@ -88,7 +82,7 @@ export function planLayers(rootfs: Extract<PlainRootfs, { kind: "overlay" }>, sy
   return [
     ...rootOperations(rootfs),
     op("openat", [AT_FDCWD, rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the root", { name: VIEW }),
-    ...handOver(sync),
+    ...untilTaken(sync),
   ];
 }
 
@@ -113,7 +107,7 @@ export function planMount(container: number, path: string, sync: number): Progra
         on: path,
       },
     ),
-    ...handOver(sync),
+    ...untilTaken(sync),
   ];
 }
 
@@ -137,7 +131,7 @@ export function planSubpath(mount: number, path: string, sync: number): Program 
       "a mount of its own",
       { name: VIEW, on: path },
     ),
-    ...handOver(sync),
+    ...untilTaken(sync),
   ];
 }
 
@@ -151,6 +145,6 @@ export function planJoin(container: number, sync: number): Program {
   return [
     op("setns", [container, Number(CLONE_NEWNS)], "see what the container sees"),
     op("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "its root", { name: VIEW }),
-    ...handOver(sync),
+    ...untilTaken(sync),
   ];
 }

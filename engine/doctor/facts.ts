@@ -6,9 +6,8 @@ import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
 import { Netlink, NETLINK_NETFILTER } from "../../ffi/netlink.ts";
 import { newBridge, newVeth } from "../../ffi/netlink_route.ts";
 import { open } from "../../ffi/open.ts";
-import { op } from "../../ffi/program.ts";
-import { spawn, waitForExit } from "../../ffi/spawn.ts";
 import type { SyscallName } from "../../ffi/syscall_numbers.ts";
+import { takeOpened, untilTaken } from "../../ffi/take.ts";
 import { listChains } from "../../network/nft_message.ts";
 import { openSocket } from "../../network/inside.ts";
 import { cgroupTree, delegatedTree, hostTree } from "../../runtime/cgroup.ts";
@@ -86,31 +85,16 @@ function diskFacts(root: string): HostFacts["disk"] {
 /** Makes a bridge and a cable in a network of their own, which goes at once. */
 function missingForNetworks(): string[] {
   const missing: string[] = [];
-  const pair = new Int32Array(2);
-  syscall("socketpair", 1, 1 | 0o2000000, 0, pair);
-  const [ours, theirs] = [pair[0]!, pair[1]!];
-  const { pidfd, results } = spawn([
-    openSocket("netlink"),
-    op("write", [theirs, "+", 1], "tell mini"),
-    op("read", [theirs, { cell: "answer", size: 8 }, 1], "until it has looked"),
-    op("exit_group", [0], "done"),
-  ], { flags: CLONE_NEWNET, pass: [theirs] });
-  try {
-    close(theirs);
-    syscall("read", ours, new Uint8Array(1), 1);
-    using netlink = new Netlink(syscall("pidfd_getfd", pidfd, results.of("netlink")!, 0));
-    const [bridge, cable] = [
-      netlink.attempt([newBridge({ name: "br0" })])[0],
-      netlink.attempt([newVeth({ name: "v0" }, { name: "v1" })])[0],
-    ];
-    if (bridge) missing.push("bridge");
-    if (cable) missing.push("veth");
-  } finally {
-    close(ours);
-    waitForExit(pidfd);
-    close(pidfd);
-    results.close();
-  }
+  // The network lives as long as a socket of it.
+  const [socket] = takeOpened((sync) => [openSocket("netlink"), ...untilTaken(sync)], ["netlink"], {
+    flags: CLONE_NEWNET,
+  }, [
+    "socket",
+    Errno.ESRCH,
+  ]);
+  using inside = new Netlink(socket!);
+  if (inside.attempt([newBridge({ name: "br0" })])[0]) missing.push("bridge");
+  if (inside.attempt([newVeth({ name: "v0" }, { name: "v1" })])[0]) missing.push("veth");
   try {
     using netlink = Netlink.open(NETLINK_NETFILTER);
     netlink.dump(listChains());

@@ -3,20 +3,13 @@
  * one; between its two lives it is a program of a few system calls, since only a process with one thread may make such a
  * namespace or join one. user_namespaces(7)
  */
-import {
-  AT_FDCWD,
-  CLONE_NEWUSER,
-  O_CLOEXEC,
-  O_RDONLY,
-  O_WRONLY,
-  SOCK_CLOEXEC,
-  SOCK_STREAM,
-} from "../../ffi/constants.ts";
+import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_RDONLY, O_WRONLY } from "../../ffi/constants.ts";
 import { become } from "../../ffi/become.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { syscall } from "../../ffi/kernel.ts";
 import { op, type Operation, type Program, result } from "../../ffi/program.ts";
 import { selfCommand, userEnvironment } from "../../ffi/self.ts";
+import { makePair } from "../../ffi/take.ts";
 import { findProgram } from "./find.ts";
 import { type Ids, idsOf, type MapLine, userName } from "./ids.ts";
 
@@ -71,9 +64,8 @@ export function enter(args: readonly string[], members: readonly number[], more:
       ...again(exitSaying),
     ], [fd]);
   }
-  const pair = new Int32Array(2);
-  syscall("socketpair", 1, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-  become(makeNamespace(ownIds(), [pair[0]!, pair[1]!], again), [...pair]);
+  const pair = makePair();
+  become(makeNamespace(ownIds(), pair, again), pair);
 }
 
 /** The user namespace of the first of the processes that is one's own, and not the one that we are in. */

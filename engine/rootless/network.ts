@@ -2,24 +2,13 @@
  * The network of an ordinary user's container: nothing of the host's may be changed, so that a program of the user's own stands
  * between the container's network and the host's and hands packets over as connections of its own: pasta(1) or slirp4netns(1).
  */
-import {
-  AF_UNIX,
-  AT_FDCWD,
-  O_CLOEXEC,
-  O_CREAT,
-  O_NONBLOCK,
-  O_RDONLY,
-  O_RDWR,
-  O_WRONLY,
-  S_IFIFO,
-  SOCK_CLOEXEC,
-  SOCK_STREAM,
-} from "../../ffi/constants.ts";
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, S_IFIFO } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { spawn, type Spawned } from "../../ffi/spawn.ts";
+import { makePair } from "../../ffi/take.ts";
 import { parseIp } from "../../network/address.ts";
 import { reachableConfiguration } from "../../network/dns/upstreams.ts";
 import type { ContainerNetworks } from "../../network/endpoints.ts";
@@ -174,9 +163,7 @@ async function startHelper(
     trySyscall("unlinkat", AT_FDCWD, fifo, 0);
     syscall("mknodat", AT_FDCWD, fifo, S_IFIFO | 0o600, 0);
     const ready = keep(open(fifo, O_RDONLY | O_NONBLOCK));
-    const pair = new Int32Array(2);
-    syscall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
-    const ours = keep(pair[0]!), theirs = keep(pair[1]!);
+    const [ours, theirs] = makePair().map(keep) as [number, number];
     const parts = {
       nothing: keep(open("/dev/null", O_RDWR)),
       said: keep(syscall("openat", AT_FDCWD, log, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)),
