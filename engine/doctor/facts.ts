@@ -1,4 +1,5 @@
 /** Looks at the host for `system check`. Nothing is changed. */
+import { isMissing, PROBED } from "../../ffi/available.ts";
 import { AT_FDCWD, CLONE_NEWNET, O_PATH } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { fileSystemOf } from "../../ffi/file_info.ts";
@@ -6,7 +7,6 @@ import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
 import { Netlink, NETLINK_NETFILTER } from "../../ffi/netlink.ts";
 import { newBridge, newVeth } from "../../ffi/netlink_route.ts";
 import { open } from "../../ffi/open.ts";
-import type { SyscallName } from "../../ffi/syscall_numbers.ts";
 import { takeOpened, untilTaken } from "../../ffi/take.ts";
 import { listChains } from "../../network/nft_message.ts";
 import { openSocket } from "../../network/inside.ts";
@@ -29,30 +29,6 @@ function read(path: string): string {
 function exists(path: string): boolean {
   return trySyscall("faccessat", AT_FDCWD, path, 0) === 0;
 }
-
-/** Calls with arguments that each kernel that knows them refuses at once. */
-const PROBES: Readonly<Partial<Record<SyscallName, readonly (number | bigint | string | null)[]>>> = {
-  clone3: [null, 0],
-  pidfd_open: [-1, 0],
-  pidfd_getfd: [-1, -1, 0],
-  pidfd_send_signal: [-1, 0, null, 0],
-  openat2: [-1, "", null, 0],
-  close_range: [2, 1, 0],
-  open_tree: [-1, "", -1],
-  move_mount: [-1, "", -1, "", -1],
-  fsopen: [null, -1],
-  fsconfig: [-1, -1, null, null, 0],
-  fsmount: [-1, -1, 0],
-  mount_setattr: [-1, "", 0, null, 0],
-  memfd_create: [null, 0],
-};
-
-const missingCalls = (): string[] =>
-  Object.entries(PROBES).filter(([name, args]) => {
-    const result = trySyscall(name as SyscallName, ...args);
-    if (result >= 0 && name !== "close_range") close(result);
-    return result === -Errno.ENOSYS;
-  }).map(([name]) => name);
 
 /** Loadable modules count: the kernel loads a file system at its first mount. */
 function fileSystems(): string[] {
@@ -165,7 +141,7 @@ export function hostFacts(root: string): HostFacts {
   const isRoot = Deno.uid() === 0;
   return {
     kernel: Deno.osRelease(),
-    missingCalls: missingCalls(),
+    missingCalls: PROBED.filter(isMissing),
     fileSystems: fileSystems(),
     seccomp: exists("/proc/sys/kernel/seccomp/actions_avail"),
     cgroup: cgroupFacts(isRoot),
