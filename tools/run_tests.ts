@@ -13,7 +13,7 @@
 import { resolve } from "@std/path";
 import { cgroupTree } from "../runtime/cgroup.ts";
 import { controllers } from "../runtime/cgroup_apply.ts";
-import { parseJunit, summary } from "./junit.ts";
+import { type Failure, parseJunit, type Results, summary } from "./junit.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const REPORTS = `${ROOT}/build/test`;
@@ -40,10 +40,23 @@ const SANITIZE = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks", "--
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
+/** What the tests threw, to be said once more at the end: what runs afterwards prints more than anybody reads. */
+const thrown: Failure[] = [];
+const THROWN_LINES = 25;
+/** What failed beside another file, and is run once more by itself: a machine that is too busy is no defect of mini, and is told. */
+const unsteady: Failure[] = [];
 
 function failed(what: string): void {
   total.failed++;
   failures.push(what);
+}
+
+function count(name: string, results: Results): void {
+  total.passed += results.passed;
+  total.failed += results.failed;
+  total.skipped += results.skipped;
+  if (results.failed > 0) failures.push(name);
+  thrown.push(...results.failures);
 }
 
 /**
@@ -75,14 +88,18 @@ async function check(name: string, args: string[]): Promise<void> {
   else failed(name);
 }
 
-/** Runs test files in one `deno test` and counts their results. */
-async function test(name: string, files: readonly string[], minutes: number, apart = false): Promise<void> {
+/**
+ * Runs test files in one `deno test` and counts their results.
+ *
+ * @param again for tests that run beside others: the list of those that failed, which are not counted then.
+ */
+async function test(name: string, files: readonly string[], minutes: number, again?: string[]): Promise<void> {
   const report = `${REPORTS}/${name.replaceAll("/", "-")}.xml`;
   await Deno.remove(report).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
-  const log = apart ? `${report}.log` : undefined;
-  if (!apart) console.error(`\n--- ${name}`);
+  const log = again ? `${report}.log` : undefined;
+  if (!again) console.error(`\n--- ${name}`);
   const code = await run(
     ["test", "-A", "--quiet", "--no-check", ...SANITIZE, `--junit-path=${report}`, ...files],
     minutes,
@@ -96,12 +113,14 @@ async function test(name: string, files: readonly string[], minutes: number, apa
     throw error;
   });
   const results = parseJunit(xml);
-  total.passed += results.passed;
-  total.failed += results.failed;
-  total.skipped += results.skipped;
-  if (results.failed > 0) failures.push(name);
+  if (again && results.failed > 0) {
+    again.push(name);
+    unsteady.push(...results.failures);
+    return;
+  }
+  count(name, results);
   // A file that throws before its tests begin, or in between, is in no report.
-  else if (code !== 0) failed(`${name}: exit status ${code}`);
+  if (results.failed === 0 && code !== 0) failed(`${name}: exit status ${code}`);
 }
 
 /** All test files below a folder of the project, sorted. */
@@ -133,10 +152,11 @@ async function main(mode: string, parts: string[]): Promise<void> {
   // Without ./mini, or with an old one, the integration tests would say nothing.
   if (await run(["run", "-A", "tools/build.ts"], UNIT_MINUTES) !== 0) return failed("build");
   total.passed++;
-  const queue = [...integration];
+  const queue = [...integration], again: string[] = [];
   await Promise.all(Array.from({ length: JOBS }, async () => {
-    for (let path; (path = queue.shift()) !== undefined;) await test(path, [path], FILE_MINUTES, true);
+    for (let path; (path = queue.shift()) !== undefined;) await test(path, [path], FILE_MINUTES, again);
   }));
+  for (const path of again) await test(path, [path], FILE_MINUTES);
   await testInMachine(integration.filter((path) => MACHINE_TESTS.includes(path)));
 }
 
@@ -167,13 +187,10 @@ async function testInMachine(files: readonly string[]): Promise<void> {
     return;
   }
   const results = parseJunit(outcome.report);
-  total.passed += results.passed;
-  total.failed += results.failed;
-  total.skipped += results.skipped;
+  count(name, results);
   if (outcome.status === undefined) console.error(outcome.log);
   if (outcome.late) failed(`${name}: not done after ${MACHINE_MINUTES} minutes`);
-  else if (results.failed > 0) failures.push(name);
-  else if (outcome.status !== 0) failed(`${name}: exit status ${outcome.status ?? "unknown"}`);
+  else if (results.failed === 0 && outcome.status !== 0) failed(`${name}: exit status ${outcome.status ?? "unknown"}`);
 }
 
 /** Whether cgroup v2 has what limits need on this very host. */
@@ -185,6 +202,13 @@ function hasAllControllers(): boolean {
 const [first, ...rest] = Deno.args;
 if (first === "ok" || first === "all") await main(first, rest);
 else await main("all", Deno.args);
+const tell = (what: string, tests: readonly Failure[]) => {
+  for (const { file, name, text } of tests) {
+    console.error(`\n--- ${what}: ${name} (${file})\n${text.split("\n").slice(0, THROWN_LINES).join("\n")}`);
+  }
+};
+tell("failed beside another file, and ran once more", unsteady);
+tell("failed", thrown);
 if (failures.length > 0) console.error(`\nfailed: ${failures.join("\n        ")}`);
 console.log(`\n${summary(total)}`);
 Deno.exit(total.failed > 0 ? 1 : 0);
