@@ -6,10 +6,12 @@
  * before it is read; so a call that failed is simply made again through the snippet of kernel.ts, which returns the
  * error itself. Every call here gives the same failure, or a success that is as good, the second time.
  */
+import { isMissing } from "./available.ts";
 import * as K from "./constants.ts";
 import { Errno, MiniError, SyscallError } from "./errors.ts";
 import { syscallNumber, trySyscall, type Value } from "./kernel.ts";
 import type { SyscallName } from "./syscall_numbers.ts";
+import { walk } from "./walk.ts";
 
 /** A file name: text, or bytes without a terminating NUL. */
 export type Path = string | Uint8Array;
@@ -115,7 +117,9 @@ export function openat(dirfd: number, path: Path, flags: number, mode = 0): numb
 const openHow = new BigUint64Array(3);
 /**
  * Opens a path so that every link in it is resolved as if `root` were `/`, and none of procfs leads out: openat2(2)
- * with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, or with `resolve`. Returns the descriptor. @throws {SyscallError}
+ * with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, or with `resolve`; or the same by walk.ts. Returns the descriptor.
+ *
+ * @throws {SyscallError}
  */
 export function openInRoot(
   root: number,
@@ -131,7 +135,9 @@ export function openInRoot(
   for (;;) {
     const fd = libc().openat2(nr("openat2"), root, buffer, openHow, 24);
     if (fd >= 0) return fd;
-    const result = trySyscall("openat2", root, buffer, openHow, 24);
+    const result = isMissing("openat2")
+      ? walk(root, path, flags, mode, resolve)
+      : trySyscall("openat2", root, buffer, openHow, 24);
     if (result >= 0) return result;
     // EAGAIN: a rename elsewhere raced with the resolution of `..`, which the kernel then refuses to vouch for.
     if (-result !== EINTR && -result !== Errno.EAGAIN) throw new SyscallError("openat2", -result, showPath(path));

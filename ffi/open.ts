@@ -13,8 +13,10 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
 } from "./constants.ts";
+import { isMissing } from "./available.ts";
 import { Errno, SyscallError } from "./errors.ts";
 import { syscall, trySyscall } from "./kernel.ts";
+import { walk } from "./walk.ts";
 
 /** Opens a path of the host; O_CLOEXEC is added. @throws {SyscallError} */
 export function open(path: string, flags: number, mode = 0): number {
@@ -22,13 +24,20 @@ export function open(path: string, flags: number, mode = 0): number {
 }
 
 /**
- * Opens a path below a folder's descriptor, every link in it resolved as if that were `/`: openat2(2), RESOLVE_IN_ROOT.
+ * Opens a path below a folder's descriptor, every link in it resolved as if that were `/`: openat2(2), RESOLVE_IN_ROOT, or
+ * the same by walk.ts.
  *
  * @throws {SyscallError}
  */
 export function openBelow(root: number, path: string, flags: number): number {
-  const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)]);
-  return syscall("openat2", root, path, how, 24);
+  const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);
+  let fd: number;
+  // EAGAIN: a rename elsewhere raced with the resolution of `..`, which the kernel then refuses to vouch for.
+  do fd = trySyscall("openat2", root, path, how, 24); while (fd === -Errno.EAGAIN);
+  if (fd < 0 && isMissing("openat2")) fd = walk(root, path, flags, 0, resolve);
+  if (fd < 0) throw new SyscallError("openat2", -fd, path);
+  return fd;
 }
 
 /**
