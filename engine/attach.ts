@@ -15,6 +15,7 @@ import { pause } from "./pause.ts";
 import { openProcess } from "./process.ts";
 import { Signals } from "./signals.ts";
 import { copyIn, setNonBlocking, writeOut } from "./stdio.ts";
+import { STREAMS } from "./streams.ts";
 import { takeTerminal } from "./terminal.ts";
 import { lastStatus } from "./wait.ts";
 
@@ -150,7 +151,7 @@ class Session implements Disposable {
     const { signal } = this.#stop;
     if (this.#terminal === undefined) {
       const { id } = this.found.record;
-      const fifo = this.#keys = open(`${this.containers.stateFolder(id)}/stdin`, O_WRONLY | O_NONBLOCK);
+      const fifo = this.#keys = open(`${this.containers.stateFolder(id)}/${STREAMS.stdin}`, O_WRONLY | O_NONBLOCK);
       await copyIn(0, fifo, signal);
       return;
     }

@@ -7,11 +7,12 @@ import { cgroupPathBelow } from "./cgroups.ts";
 import type { Containers } from "./containers.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { forgetWithVolumes } from "./forget.ts";
-import { networkFile } from "./network_view.ts";
+import { hasNetworks } from "./network_view.ts";
 import { endProcess } from "./process.ts";
 import { limitsEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
 import type { ContainerEnd, ContainerRecord } from "./record.ts";
+import { STREAMS } from "./streams.ts";
 
 /** The file in a container's state folder in which its shim writes down how it ended. */
 export const STATUS_FILE = "exit";
@@ -70,15 +71,6 @@ export async function clearUp(containers: Containers, id: string, going = false)
   }
 }
 
-function hasNetworks(containers: Containers, id: string): boolean {
-  try {
-    return Deno.lstatSync(networkFile(containers, id)).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 /** What nobody had read of its output when it ended goes into its log. */
 async function keepTails(containers: Containers, record: ContainerRecord): Promise<void> {
   const stateFolder = containers.stateFolder(record.id);
@@ -88,7 +80,8 @@ async function keepTails(containers: Containers, record: ContainerRecord): Promi
 }
 
 function hasTails(stateFolder: string): boolean {
-  return [...Deno.readDirSync(stateFolder)].some(({ name }) => name.startsWith("tail."));
+  const tails: string[] = Object.values(STREAMS.tails);
+  return [...Deno.readDirSync(stateFolder)].some(({ name }) => tails.includes(name));
 }
 
 /** The same, if nobody has done it yet. */

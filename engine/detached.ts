@@ -16,19 +16,10 @@ import { emitContainer, emitDie } from "./events.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { forgetWithVolumes } from "./forget.ts";
 import { startTicks } from "./process.ts";
+import { STREAMS } from "./streams.ts";
 import { begun } from "./run.ts";
 import { ownerOf } from "./userns.ts";
 import { type Note, surround, type Surroundings } from "./start.ts";
-
-/** Where a container's streams are, in its state folder. */
-export const STREAMS = {
-  stdin: "stdin",
-  stdout: "stdout",
-  stderr: "stderr",
-  /** Whoever reads the output holds its lock. */
-  reader: "logs.lock",
-  tails: { stdout: "tail.stdout", stderr: "tail.stderr" },
-} as const;
 
 /** The descriptors for one start, all ours to close. */
 interface Streams {

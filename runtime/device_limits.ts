@@ -3,6 +3,7 @@ import { O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { Errno, errnoName, MiniError } from "../ffi/errors.ts";
 import { addressOf, close, cString, trySyscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
+import { ownNamespace } from "../ffi/user_namespace.ts";
 import { allowsEverything, deviceProgram, INSTRUCTION_BYTES } from "./device_filter.ts";
 import { act } from "../ffi/witness.ts";
 import type { DeviceRule } from "./resources.ts";
@@ -116,14 +117,10 @@ function attach(cgroup: number, program: number): number {
   );
 }
 
-/** Whether we are in a user namespace of somebody else's making: there no device can be made, and no mount of ours has any. */
-function inUserNamespace(): boolean {
-  return Deno.readTextFileSync("/proc/self/uid_map").trim().split(/\s+/).join(" ") !== "0 0 4294967295";
-}
-
 /** @throws {MiniError} unless there is nothing to be kept from the container. */
 function failed(errno: number): void {
-  if (errno === Errno.EPERM && inUserNamespace()) return;
+  // In a user namespace of somebody else's making no device can be made, and no mount of ours has any.
+  if (errno === Errno.EPERM && ownNamespace()) return;
   const why: Record<number, string> = {
     [Errno.EPERM]: "mini needs the capabilities BPF and NET_ADMIN (or SYS_ADMIN) for that, and no filter around it",
     [Errno.ENOSYS]: "this kernel has no bpf system call (CONFIG_BPF_SYSCALL)",

@@ -9,13 +9,14 @@ import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open, tryLock } from "../../ffi/open.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { pause } from "../pause.ts";
+import { STREAMS } from "../streams.ts";
 import { enlarge } from "./fifo.ts";
 import type { LogLimits } from "./options.ts";
 import type { Stream } from "./record.ts";
 import { LogWriter } from "./writer.ts";
 
 /** The lock of whoever takes bytes from a container's FIFOs. */
-export const lockPath = (stateFolder: string) => `${stateFolder}/logs.lock`;
+export const lockPath = (stateFolder: string) => `${stateFolder}/${STREAMS.reader}`;
 
 /** A container that prints much gets FIFOs of this size; what unprivileged users may have, too (pipe(7)). */
 const LARGE_BYTES = 1 << 20, MUCH_BYTES = 16 << 10;
@@ -73,8 +74,8 @@ export class LogConsumer {
     };
     try {
       this.#sources = terminal === undefined
-        ? [{ fd: opened("stdout", O_RDONLY), stream: 1 }, { fd: opened("stderr", O_RDONLY), stream: 2 }]
-        : [{ fd: opened("stdout", O_RDWR), stream: 1 }];
+        ? [{ fd: opened(STREAMS.stdout, O_RDONLY), stream: 1 }, { fd: opened(STREAMS.stderr, O_RDONLY), stream: 2 }]
+        : [{ fd: opened(STREAMS.stdout, O_RDWR), stream: 1 }];
       this.#writer = new LogWriter(logFolder, limits);
     } catch (error) {
       for (const fd of this.#open.slice(0, -1)) close(fd); // the lock is the caller's
@@ -162,10 +163,11 @@ export class LogConsumer {
  * @throws {SyscallError} when the log cannot be opened.
  */
 export function appendTails({ stateFolder, logFolder, limits }: ConsumerOptions): void {
-  const paths = [`${stateFolder}/tail.stdout`, `${stateFolder}/tail.stderr`] as const;
+  const { stdout, stderr } = STREAMS.tails;
   const writer = new LogWriter(logFolder, limits);
   try {
-    paths.forEach((path, i) => writer.appendTail(i + 1 as Stream, path));
+    writer.appendTail(1, `${stateFolder}/${stdout}`);
+    writer.appendTail(2, `${stateFolder}/${stderr}`);
   } finally {
     writer.close();
   }

@@ -4,6 +4,7 @@ import { Errno, SyscallError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
 import { pause } from "../pause.ts";
+import { STREAMS } from "../streams.ts";
 import { bytesIn } from "./fifo.ts";
 
 const PAUSE_MS = 5;
@@ -14,7 +15,7 @@ const PAUSE_MS = 5;
  */
 export async function waitUntilTaken(stateFolder: string, milliseconds: number): Promise<void> {
   const deadline = performance.now() + milliseconds;
-  for (const name of ["stdout", "stderr"]) {
+  for (const name of [STREAMS.stdout, STREAMS.stderr]) {
     let fd: number;
     try {
       fd = open(`${stateFolder}/${name}`, O_RDONLY | O_NONBLOCK);

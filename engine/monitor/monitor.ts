@@ -7,7 +7,7 @@ import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open, tryLock } from "../../ffi/open.ts";
 import { readable } from "../../ffi/reactor.ts";
 import type { Containers } from "../containers.ts";
-import { networkFile } from "../network_view.ts";
+import { hasNetworks } from "../network_view.ts";
 import { type ContainerRecord, restartIsDue } from "../record.ts";
 import { isAlive } from "../process.ts";
 import { restartDelay, STEADY_MILLISECONDS } from "../restart.ts";
@@ -90,7 +90,7 @@ class Monitor {
       close(wakes);
     }
     // Whoever wrote just before has found a monitor, and counts on it.
-    return this.containers.active().some((id) => this.#isOurs(id) || this.#hasNetworks(id));
+    return this.containers.active().some((id) => this.#isOurs(id) || hasNetworks(this.containers, id));
   }
 
   /** Aborted when the number of busy ones changes. */
@@ -103,18 +103,10 @@ class Monitor {
 
   /** Makes those known by their names that are in networks of their own. Nothing of it is loaded before there is one. */
   async #lookForNames(): Promise<void> {
-    if (!this.#names && this.containers.active().some((id) => this.#hasNetworks(id))) {
+    if (!this.#names && this.containers.active().some((id) => hasNetworks(this.containers, id))) {
       this.#names = new (await import("./names.ts")).NameService(this.containers, this.report);
     }
     this.#names?.look();
-  }
-
-  #hasNetworks(id: string): boolean {
-    try {
-      return Deno.lstatSync(networkFile(this.containers, id)).isFile;
-    } catch {
-      return false; // it has none, or ends just now
-    }
   }
 
   #isOurs(id: string): boolean {
