@@ -13,6 +13,7 @@ import { abandon, type ConfigureNetwork, giveNetwork, makePair, takeChild, takeT
 import { makeUserNamespace } from "./idmap.ts";
 import { idmappedRootfs, type Layers, overlayRootfs } from "./overlay.ts";
 import { type Plan, plan, type PlanInput } from "./plan.ts";
+import type { HeldSource } from "./plan_mounts.ts";
 import { isNew, type NamespaceDescriptors } from "./plan_namespaces.ts";
 import type { Rootfs } from "./plan_root.ts";
 import type { Stream } from "./plan_streams.ts";
@@ -44,8 +45,8 @@ export interface StartOptions {
   readonly init?: boolean;
   /** Ends it when aborted while it is being made, which may take long on file systems of other machines. */
   readonly signal?: AbortSignal;
-  /** Mounts that are attached nowhere, for bind mounts with that source; the caller's to close. */
-  readonly sources?: ReadonlyMap<string, number>;
+  /** What stands for the source of bind mounts with that source; descriptors are the caller's to close. */
+  readonly sources?: ReadonlyMap<string, HeldSource>;
   /** Called when its first process has ended. */
   readonly atEnd?: () => void;
   /** Sets up the networks of a container with a network namespace of its own; what it throws ends the start. */
@@ -271,10 +272,11 @@ export async function prepare(
     }
     const { uidMappings = [], gidMappings = [] } = spec.linux ?? {};
     if (isNew(spec, "user")) namespaces.user = keep(makeUserNamespace(uidMappings, gidMappings));
-    const idmaps = new Map<number, number>(), sources = new Map<number, number>();
+    const idmaps = new Map<number, number>(), sources = new Map<number, HeldSource>();
     (spec.mounts ?? []).forEach((mount, i) => {
       const source = options.sources?.get(mount.source ?? "");
-      if (source !== undefined) sources.set(i, keep(syscall("fcntl", source, F_DUPFD_CLOEXEC, 0)));
+      if (typeof source === "string") sources.set(i, source);
+      else if (source !== undefined) sources.set(i, keep(syscall("fcntl", source, F_DUPFD_CLOEXEC, 0)));
       if (mount.uidMappings) idmaps.set(i, keep(makeUserNamespace(mount.uidMappings, mount.gidMappings ?? [])));
       else if (mount.options?.some((o) => o === "idmap" || o === "ridmap")) idmaps.set(i, namespaces.user!);
     });

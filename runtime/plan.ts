@@ -12,6 +12,7 @@ import { consoleOperations, deviceOperations } from "./plan_devices.ts";
 import { initOperations } from "./plan_init.ts";
 import {
   bindSources,
+  type HeldSource,
   isBind,
   maskPaths,
   type MountFacts,
@@ -79,8 +80,8 @@ export interface PlanInput {
     readonly namespaces: NamespaceDescriptors;
     /** User namespaces whose ids bind mounts get, by the mount's place in the specification. */
     readonly idmaps?: ReadonlyMap<number, number>;
-    /** Mounts that are attached nowhere, in the place of the source of a bind mount. */
-    readonly sources?: ReadonlyMap<number, number>;
+    /** What stands for the source of a bind mount, by the mount's place in the specification. */
+    readonly sources?: ReadonlyMap<number, HeldSource>;
   };
   /** A PID 1 of ours that reaps and hands signals on. */
   readonly init: boolean;

@@ -21,6 +21,7 @@ import {
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   MS_PRIVATE,
+  O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -32,7 +33,7 @@ import {
 import { Errno, MiniError } from "../ffi/errors.ts";
 import { type Argument, type Details, op, type Operation, result } from "../ffi/program.ts";
 import { OF_FILE_SYSTEM, parseMountOptions } from "./mount_options.ts";
-import { components, makeInside, openInside, refuse } from "./plan_paths.ts";
+import { components, makeInside, openHow, openInside, refuse } from "./plan_paths.ts";
 import { waitForCaller } from "./plan_process.ts";
 import { isProcFile } from "./spec_check.ts";
 import type { Mount } from "./spec.ts";
@@ -189,32 +190,48 @@ export const isBind = (mount: Mount) =>
   mount.type === "bind" || (mount.options ?? []).some((o) => o === "bind" || o === "rbind");
 
 /**
+ * What the caller has looked up already as the source of a bind mount: a mount that is attached nowhere, or, where the kernel
+ * cannot make such, the path that it came to, which no link is to be followed on any more.
+ */
+export type HeldSource = number | string;
+
+/**
  * Takes hold of the sources of all bind mounts, before anything else changes: a copy of the mount tree, not attached.
  *
  * @param idmaps user namespaces whose ids the mounts get, by their place in the list.
- * @param sources mounts that the caller has already, attached nowhere, by their place in the list.
+ * @param sources what the caller has already, by its place in the list.
  */
 export function bindSources(
   mounts: readonly Mount[],
   idmaps: ReadonlyMap<number, number> = new Map(),
-  sources: ReadonlyMap<number, number> = new Map(),
+  sources: ReadonlyMap<number, HeldSource> = new Map(),
 ): Operation[] {
   return mounts.flatMap((mount, i) => {
     if (!isBind(mount) || isRemount(mount)) return [];
     const { recursive, idmap: how } = parseMountOptions(mount.options ?? [], mount.destination);
     if (!mount.source) throw new MiniError(`the bind mount on ${mount.destination} has no source`);
     const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
-    const ids = idmaps.get(i), source = sources.get(i);
+    const ids = idmaps.get(i);
     return [
-      source === undefined
-        ? op("open_tree", [AT_FDCWD, mount.source, flags], `take hold of the host's ${mount.source}`, {
-          name: mountName(i),
-          on: mount.source,
-        })
-        : op("fcntl", [source, F_DUPFD_CLOEXEC, 0], `what is to be on ${mount.destination}`, { name: mountName(i) }),
+      ...takeSource(mount, mountName(i), flags, sources.get(i)),
       ...ids === undefined ? [] : [idmap(mountName(i), ids, mount.source, how === "recursive")],
     ];
   });
+}
+
+function takeSource(mount: Mount, name: string, flags: number, held: HeldSource | undefined): Operation[] {
+  const path = mount.source!, why = `take hold of the host's ${path}`, place = `${name} source`;
+  if (held === undefined) return [op("open_tree", [AT_FDCWD, path, flags], why, { name, on: path })];
+  if (typeof held === "number") {
+    return [op("fcntl", [held, F_DUPFD_CLOEXEC, 0], `what is to be on ${mount.destination}`, { name })];
+  }
+  return [
+    op("openat2", [AT_FDCWD, held, openHow(O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS), 24], `find ${held}`, {
+      name: place,
+      on: held,
+    }),
+    op("open_tree", [result(place), "", flags | AT_EMPTY_PATH], why, { name, on: held }),
+  ];
 }
 
 /** A folder or file of the host on its destination. */

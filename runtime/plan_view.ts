@@ -10,6 +10,7 @@ import {
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
+  O_RDONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   RESOLVE_IN_ROOT,
@@ -18,7 +19,7 @@ import {
 } from "../ffi/constants.ts";
 import { op, type Program, result } from "../ffi/program.ts";
 import { untilTaken } from "../ffi/take.ts";
-import { bindSources, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
+import { bindSources, type HeldSource, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
 import { openHow, ROOT } from "./plan_paths.ts";
 import { type PlainRootfs, rootOperations } from "./plan_root.ts";
 import type { Mount } from "./spec.ts";
@@ -37,8 +38,8 @@ export interface ViewInput {
   readonly scratch: boolean;
   /** Bind mounts in it, in this order; their sources are there. */
   readonly mounts: readonly Mount[];
-  /** Mounts that the caller has already, attached nowhere, by their place in `mounts`. */
-  readonly sources?: ReadonlyMap<number, number>;
+  /** What stands for the source of a mount, by its place in `mounts`. */
+  readonly sources?: ReadonlyMap<number, HeldSource>;
   readonly facts: MountFacts;
   /** The root itself can only be read; what is mounted in it is as its own options say. */
   readonly readonly: boolean;
@@ -46,10 +47,12 @@ export interface ViewInput {
   readonly sync: number;
 }
 
+/** The name of the operation that opens the mount namespace: when that ends, its mounts fall apart. */
+export const NAMESPACE = "mount namespace";
+
 /**
- * The root of a container that does not run, with its volumes: for a mount namespace of its own. What the caller takes is a
- * copy of the whole mount tree, attached nowhere, which lives as long as its descriptor: when a namespace ends, its mounts
- * fall apart.
+ * The root of a container that does not run, with its volumes: for a mount namespace of its own. The caller takes `ROOT`, and
+ * `NAMESPACE` to keep it whole for as long.
  */
 export function planView({ rootfs, scratch, mounts, sources, facts, readonly, sync }: ViewInput): Program {
   const apart = op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host");
@@ -67,12 +70,7 @@ export function planView({ rootfs, scratch, mounts, sources, facts, readonly, sy
     op("umask", [0], "permissions exactly as given below"),
     ...mountOperations(mounts, facts),
     ...(readonly ? [readonlyRoot(ROOT)] : []),
-    op(
-      "open_tree",
-      [result(ROOT), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
-      "all of it, to be kept by a descriptor",
-      { name: VIEW, on: "/" },
-    ),
+    op("openat", [AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC, 0], "what keeps all of it", { name: NAMESPACE }),
     ...untilTaken(sync),
   ];
 }

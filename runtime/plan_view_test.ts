@@ -1,17 +1,42 @@
 import { assert, assertEquals } from "@std/assert";
-import { planJoin, planLayers, planSubpath, planView, SCRATCH_UPPER, SCRATCH_WORK, VIEW } from "./plan_view.ts";
+import { O_CLOEXEC, O_PATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
+import { result } from "../ffi/program.ts";
+import { openHow, ROOT } from "./plan_paths.ts";
+import {
+  NAMESPACE,
+  planJoin,
+  planLayers,
+  planSubpath,
+  planView,
+  SCRATCH_UPPER,
+  SCRATCH_WORK,
+  VIEW,
+} from "./plan_view.ts";
 
 const rootfs = { kind: "overlay", options: "lowerdir=/b:/a", relativeTo: "/", target: "/t" } as const;
 const facts = { isDirectory: () => true, cgroup2: true };
 const volume = { destination: "/data", type: "bind", source: "/host", options: ["bind", "ro"] };
 const calls = (program: ReturnType<typeof planView>) => program.map(({ call }) => call);
 
-Deno.test("a view takes hold of volumes first, mounts them in the root, and hands over a copy of the whole tree", () => {
+Deno.test("a view takes hold of volumes first, mounts them in the root, and hands over what keeps them", () => {
   const program = planView({ rootfs, scratch: false, mounts: [volume], facts, readonly: false, sync: 9 });
   assertEquals(calls(program)[0], "open_tree");
-  assertEquals(program.find(({ name }) => name === VIEW)?.call, "open_tree");
-  assert(program.findIndex(({ call }) => call === "move_mount") < program.findIndex(({ name }) => name === VIEW));
+  const taken = [ROOT, NAMESPACE].map((taken) => program.findIndex(({ name }) => name === taken));
+  assertEquals(taken.map((index) => program[index]?.call), ["openat", "openat"]);
+  assert(program.findIndex(({ call }) => call === "move_mount") < taken[1]!);
   assertEquals(program.slice(-3).map(({ call }) => call), ["write", "read", "exit_group"]);
+});
+
+Deno.test("a source that the caller has found by a path is opened by it once more, and no link on it is followed", () => {
+  const sources = new Map([[0, "/volumes/v/data/sub"]]),
+    view = { rootfs, scratch: false, facts, readonly: false, sync: 9 };
+  const [place, copy] = planView({ ...view, mounts: [volume], sources });
+  assertEquals([place!.call, ...place!.args.slice(1, 3)], [
+    "openat2",
+    "/volumes/v/data/sub",
+    openHow(O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS),
+  ]);
+  assertEquals([copy!.call, copy!.args[0]], ["open_tree", result(place!.name!)]);
 });
 
 Deno.test("a view whose changes nobody keeps writes to a file system of its own, which the host does not see", () => {
@@ -24,7 +49,7 @@ Deno.test("a view whose changes nobody keeps writes to a file system of its own,
 Deno.test("a root that can only be read is made so after everything is mounted in it, and before it is handed over", () => {
   const program = planView({ rootfs, scratch: false, mounts: [volume], facts, readonly: true, sync: 9 });
   const last = program.findLastIndex(({ call }) => call === "mount_setattr");
-  assertEquals(program[last + 1]!.name, VIEW);
+  assertEquals(program[last + 1]!.name, NAMESPACE);
 });
 
 Deno.test("the root of a container that runs is that of its mount namespace", () => {

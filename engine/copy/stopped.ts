@@ -2,20 +2,23 @@
 import { isThere } from "../../ffi/is_there.ts";
 import { CLONE_NEWNS, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { statAt } from "../../ffi/file_info.ts";
+import { Errno } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
+import { takeOpened } from "../../ffi/take.ts";
 import { Store } from "../../images/store.ts";
 import { overlayRootfs } from "../../runtime/overlay.ts";
-import { isBind } from "../../runtime/plan_mounts.ts";
+import { type HeldSource, isBind } from "../../runtime/plan_mounts.ts";
+import { ROOT } from "../../runtime/plan_paths.ts";
 import type { PlainRootfs } from "../../runtime/plan_root.ts";
-import { planView, SCRATCH_UPPER, SCRATCH_WORK } from "../../runtime/plan_view.ts";
+import { NAMESPACE, planView, SCRATCH_UPPER, SCRATCH_WORK } from "../../runtime/plan_view.ts";
 import type { Mount, Spec } from "../../runtime/spec.ts";
 import { type Containers, NoSuchContainer } from "../containers.ts";
 import { specOf } from "../mounts.ts";
 import type { ContainerRecord } from "../record.ts";
 import type { Held } from "../volumes/hold.ts";
 import type { DecidedMount } from "../volumes/types.ts";
-import { linksFor, takeRoot } from "../view.ts";
+import { linksFor } from "../view.ts";
 import type { Inside, Purpose } from "./inside.ts";
 
 /**
@@ -38,21 +41,26 @@ export async function openStopped(
     volumes = await openVolumes(containers, record);
     const { mounts, sources } = mountsOf(spec, volumes);
     const { rootfs, scratch } = rootfsOf(containers, record, purpose);
-    const root = takeRoot((sync) =>
-      planView({
-        rootfs,
-        scratch,
-        mounts,
-        sources,
-        facts: { isDirectory: (source) => Deno.statSync(source).isDirectory, cgroup2: false },
-        readonly: spec.root.readonly ?? false,
-        sync,
-      }), { flags: CLONE_NEWNS, pass: [...sources.values()] });
+    const view = takeOpened(
+      (sync) =>
+        planView({
+          rootfs,
+          scratch,
+          mounts,
+          sources,
+          facts: { isDirectory: (source) => Deno.statSync(source).isDirectory, cgroup2: false },
+          readonly: spec.root.readonly ?? false,
+          sync,
+        }),
+      [ROOT, NAMESPACE],
+      { flags: CLONE_NEWNS, pass: [...sources.values()].filter((source) => typeof source === "number") },
+      ["mount", Errno.EINVAL],
+    );
     return {
-      root,
+      root: view[0]!,
       check() {},
       close() {
-        close(root);
+        view.forEach(close);
         unlock();
       },
     };
@@ -100,8 +108,8 @@ function isMounted(folder: string): boolean {
 }
 
 /** What is mounted of the host, so far as it is there, with its files' ids as they are; and what of it is open already. */
-function mountsOf(spec: Spec, volumes: Volumes | undefined): { mounts: Mount[]; sources: Map<number, number> } {
-  const sources = new Map<number, number>(), mounts: Mount[] = [];
+function mountsOf(spec: Spec, volumes: Volumes | undefined): { mounts: Mount[]; sources: Map<number, HeldSource> } {
+  const sources = new Map<number, HeldSource>(), mounts: Mount[] = [];
   for (const mount of (volumes?.held.applyTo(spec) ?? spec).mounts ?? []) {
     if (!isBind(mount) || mount.source === undefined) continue;
     const source = volumes?.held.sources.get(mount.source);
