@@ -33,8 +33,8 @@ export interface Surroundings {
   readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "network" | "openRoot" | "sources" | "atEnd">;
   /** Its specification, with whatever it shares with other containers. */
   readonly spec: Spec;
-  /** Writes down that it runs, and closes what was only needed to start it. */
-  running(pid: number, shim?: RunningState["shim"]): void;
+  /** Writes down that it runs, and where its input is, and closes what was only needed to start it. */
+  running(pid: number, how?: Pick<RunningState, "shim" | "input">): void;
   /** Takes it all apart again. */
   release(): Promise<void>;
   /** Resolves when the monitor answers for names; undefined where it has nothing to answer. */
@@ -154,7 +154,7 @@ export async function surround(
           ? openView({ layers, upper: `${folder}/upper`, target: `${folder}/merged` })
           : openRoot(record.image),
     },
-    running: (pid, shim) => {
+    running: (pid, how) => {
       held?.close();
       const ticks = startTicks(pid);
       containers.writeState({
@@ -162,7 +162,7 @@ export async function surround(
         status: "running",
         pid,
         ...ticks === undefined ? {} : { pidStartTicks: ticks },
-        ...shim ? { shim } : {},
+        ...how,
       });
     },
     letGo,

@@ -22,6 +22,8 @@ export interface DetachedOptions extends Omit<StartOptions, "signal"> {
   readonly shimCgroup?: number | undefined;
   /** Called with the numbers of the two processes as soon as they are known, before the container's own program. */
   readonly onBorn?: (pid: number, shim: number) => void;
+  /** Called when it could not be started, before the shim's end is waited for. */
+  readonly onFailure?: () => void;
 }
 
 /** A container in the background, as it is when it has just been started. */
@@ -96,6 +98,7 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
     return await seeItStart(spec, options, isTwice, shim, ours, shimOurs);
   } catch (error) {
     hangUp();
+    options.onFailure?.();
     await readable(shim.pidfd);
     waitForExit(shim.pidfd);
     throw explainClone(error, spec);
