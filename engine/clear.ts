@@ -40,7 +40,7 @@ export async function clearUp(containers: Containers, id: string, going = false)
     throw error;
   }
   if (record && !going) await keepTails(containers, record);
-  if (record?.mounts?.length) await (await import("./volumes/tmpfs.ts")).releaseTmpfs(containers, record);
+  if (record?.mounts?.length) await (await import("./volumes/on_host.ts")).releaseFromHost(containers, record);
   const end: ContainerEnd = {
     ...howItEnded(containers, id) ??
       { exitCode: 137, finishedAt: new Date().toISOString(), error: "mini was killed while it ran" },

@@ -8,6 +8,7 @@ import { allowsEverything } from "../runtime/device_filter.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { isNew } from "../runtime/plan_namespaces.ts";
+import type { HeldSource } from "../runtime/plan_mounts.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
 import type { Store } from "../images/store.ts";
 import { OWN_CGROUP } from "./cgroups.ts";
@@ -142,7 +143,7 @@ export async function surround(
     served: networks?.served,
     spec: held?.applyTo(joined.spec) ?? joined.spec,
     options: {
-      sources: held ? new Map([...joined.sources, ...held.sources]) : joined.sources,
+      sources: held ? new Map<string, HeldSource>([...joined.sources, ...held.sources]) : joined.sources,
       network: networks?.configure,
       // Where it is no PID 1, the kernel does not end what it leaves.
       ...cgroup && !isNew(spec, "pid") ? { atEnd: () => killCgroup(cgroup.path) } : {},

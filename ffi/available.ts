@@ -41,6 +41,10 @@ export function isMissing(call: Probed): boolean {
   return missing;
 }
 
+/** Whether mounts can be made that are attached nowhere, and given other attributes, by descriptors (Linux 5.12). */
+export const hasDetachedMounts = (): boolean =>
+  !(["open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr"] as const).some(isMissing);
+
 function ask(call: Probed): boolean {
   const result = trySyscall(call, ...PROBES[call]);
   if (result >= 0 && call !== "close_range") close(result);

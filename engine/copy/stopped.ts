@@ -1,4 +1,5 @@
 /** Opens the files of a container that does not run: its layers and its changes, with its volumes in them. */
+import { hasDetachedMounts } from "../../ffi/available.ts";
 import { isThere } from "../../ffi/is_there.ts";
 import { CLONE_NEWNS, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { statAt } from "../../ffi/file_info.ts";
@@ -69,7 +70,8 @@ export async function openStopped(
     throw error;
   } finally {
     // What is attached in the view stays.
-    volumes?.held.close();
+    if (hasDetachedMounts()) volumes?.held.close();
+    else await volumes?.held.release(purpose === "write");
   }
 }
 
@@ -111,7 +113,11 @@ function isMounted(folder: string): boolean {
 function mountsOf(spec: Spec, volumes: Volumes | undefined): { mounts: Mount[]; sources: Map<number, HeldSource> } {
   const sources = new Map<number, HeldSource>(), mounts: Mount[] = [];
   for (const mount of (volumes?.held.applyTo(spec) ?? spec).mounts ?? []) {
-    if (!isBind(mount) || mount.source === undefined) continue;
+    if (!isBind(mount)) continue;
+    if (mount.source === undefined) {
+      mounts.push(mount); // other options for the one before it
+      continue;
+    }
     const source = volumes?.held.sources.get(mount.source);
     if (source !== undefined) sources.set(mounts.length, source);
     else if (!isThere(mount.source)) continue;

@@ -4,8 +4,8 @@ import { close } from "../../ffi/kernel.ts";
 import { diskUsage } from "../../images/df.ts";
 import type { Containers } from "../containers.ts";
 import { emit } from "../events.ts";
+import { unmountFromHost } from "./on_host.ts";
 import { NoSuchVolume, Volumes } from "./store.ts";
-import { unmountTmpfs } from "./tmpfs.ts";
 import type { Volume } from "./types.ts";
 import { certainUsers } from "./use.ts";
 
@@ -37,7 +37,7 @@ export async function removeVolume(containers: Containers, name: string): Promis
 /** The caller has its lock, and nothing uses it. */
 function remove({ root, state }: Containers, name: string): void {
   const volumes = new Volumes(root), driver = volumes.get(name)?.driver ?? "";
-  unmountTmpfs(volumes.data(name));
+  unmountFromHost(volumes.data(name));
   volumes.remove(name);
   emit(state, { type: "volume", action: "destroy", id: name, attributes: { driver } });
 }
