@@ -1,5 +1,6 @@
 /** Starts a container that outlives its caller: a shim is its parent, and this process may end as soon as it runs. */
 import { MiniError, SyscallError } from "../ffi/errors.ts";
+import type { Fallback } from "../ffi/fallback.ts";
 import { waitForExit } from "../ffi/exit_status.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
@@ -44,9 +45,10 @@ export interface Detached {
 export async function startDetached(spec: Spec, options: DetachedOptions): Promise<Detached> {
   const [ours, theirs] = makePair(), [shimOurs, shimTheirs] = makePair();
   let explained = () => {};
-  let shim: Spawned, isTwice: boolean;
+  let shim: Spawned, isTwice: boolean, instead: Fallback | undefined;
   try {
-    const { input, descriptors } = await prepare(spec, options, theirs);
+    const { input, descriptors, fallback } = await prepare(spec, options, theirs);
+    instead = fallback;
     try {
       const { flags, phases, program, twice } = plan(input);
       isTwice = twice;
@@ -81,6 +83,7 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
   } catch (error) {
     close(ours);
     close(shimOurs);
+    instead?.close();
     throw error;
   } finally {
     close(theirs);
@@ -93,9 +96,10 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
     open = false;
     close(ours);
     close(shimOurs);
+    instead?.close();
   };
   try {
-    return await seeItStart(spec, options, isTwice, shim, ours, shimOurs);
+    return await seeItStart(spec, options, isTwice, shim, ours, shimOurs, instead);
   } catch (error) {
     hangUp();
     options.onFailure?.();
@@ -117,6 +121,7 @@ async function seeItStart(
   shim: Spawned,
   ours: number,
   shimOurs: number,
+  instead: Fallback | undefined,
 ): Promise<Detached> {
   const { results } = shim, terminal = spec.process.terminal ?? false;
   const failed = async () => {
@@ -135,9 +140,11 @@ async function seeItStart(
   let child: Spawned = { pid: first, pidfd: syscall("pidfd_open", first, 0), results };
   try {
     if (!twice) options.onBorn?.(first, shim.pid);
+    instead?.follow(child);
     goOn(ours);
     if (twice) {
       child = await takeChild(child, ours, false);
+      instead?.follow(child);
       options.onBorn?.(child.pid, shim.pid);
     }
     if (options.network) await giveNetwork(child, ours, options.network);

@@ -2,6 +2,7 @@
 import { hasDetachedMounts } from "../../ffi/available.ts";
 import { isThere } from "../../ffi/is_there.ts";
 import { CLONE_NEWNS, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
+import { fallback } from "../../ffi/fallback.ts";
 import { statAt } from "../../ffi/file_info.ts";
 import { Errno } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
@@ -42,6 +43,7 @@ export async function openStopped(
     volumes = await openVolumes(containers, record);
     const { mounts, sources } = mountsOf(spec, volumes);
     const { rootfs, scratch } = rootfsOf(containers, record, purpose);
+    const instead = await fallback();
     const view = takeOpened(
       (sync) =>
         planView({
@@ -56,6 +58,7 @@ export async function openStopped(
       [ROOT, NAMESPACE],
       { flags: CLONE_NEWNS, pass: [...sources.values()].filter((source) => typeof source === "number") },
       ["mount", Errno.EINVAL],
+      instead,
     );
     return {
       root: view[0]!,
