@@ -156,8 +156,8 @@ export interface RunningState {
   shim?: ShimState;
 }
 
-/** What `ps` calls it. */
-export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited";
+/** What `ps` calls it; `dead` is one whose record is damaged. */
+export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited" | "dead";
 
 /** Whether its restart policy starts a container again that has ended. */
 export function restartIsDue({ restart, restartCount = 0, stopped, end }: ContainerRecord): boolean {
