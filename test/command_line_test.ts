@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { isInstalled, miniCommand } from "./mini_command.ts";
-import { bundleParts } from "../tools/build.ts";
+import { bundleParts, hotOf } from "../tools/build.ts";
 import { translate } from "../tools/where.ts";
 
 /** Runs a line of bash with `mini` in PATH. */
@@ -79,7 +79,11 @@ Deno.test("a wrong command line is one sentence on standard error and status 1",
 Deno.test("--debug adds where a failure came from", async () => {
   const { stderr } = await bash("mini --debug versoin");
   assertStringIncludes(stderr, "mini: unknown command 'versoin'");
-  assertStringIncludes(translate(stderr, bundleParts()), "(cli/find.ts:");
+  const parts = bundleParts(), hot = hotOf(parts);
+  assertStringIncludes(translate(stderr, parts, hot), "(cli/find.ts:");
+  // A module that is packed with others.
+  const inRun = await bash("mini --debug run --rm --memory x starter");
+  assertStringIncludes(translate(inRun.stderr, parts, hot), "(cli/parse.ts:");
 });
 
 Deno.test("a reader that goes away ends it quietly as SIGPIPE would", async () => {

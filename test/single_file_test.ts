@@ -3,8 +3,10 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { resolve } from "@std/path";
 import { type Line, link } from "../ffi/machine_code.ts";
 import { Elf } from "../tools/single_file/elf.ts";
+import { makeCodeCaches } from "../tools/single_file/code_cache.ts";
+import { openCompiler } from "../tools/single_file/compiler.ts";
 import { packProgram } from "../tools/single_file/program.ts";
-import { singleFile } from "../tools/single_file/single_file.ts";
+import { singleFile, V8_FLAGS } from "../tools/single_file/single_file.ts";
 import { startAarch64 } from "../tools/single_file/start_aarch64.ts";
 import type { StartCode } from "../tools/single_file/start_code.ts";
 import { startX86_64 } from "../tools/single_file/start_x86_64.ts";
@@ -57,9 +59,14 @@ async function build(): Promise<void> {
     args: ["bundle", "--quiet", "--minify", "--output", `${folder}/probe.js`, `${folder}/probe.ts`],
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
-  const program = packProgram({ "main.js": await Deno.readTextFile(`${folder}/probe.js`) }, "main.js");
+  const program = packProgram({ "main.js": await Deno.readTextFile(`${folder}/probe.js`) }, "main.js", {
+    hot: [[]],
+    cache: (scripts) => makeCodeCaches(scripts, V8_FLAGS),
+  });
   const files = { "a.txt": new TextEncoder().encode("hello"), empty: new Uint8Array() };
-  const built = singleFile(await Deno.readFile(Deno.execPath()), program, files);
+  const deno = await Deno.readFile(Deno.execPath());
+  openCompiler(deno);
+  const built = singleFile(deno, program, files);
   await Deno.writeFile(file, built.stream(), { mode: 0o755 });
 }
 await build();
@@ -181,7 +188,17 @@ Deno.test("an error names the place in the program", async () => {
   const { code, stderr } = await run(file, { args: ["fail"], env: { NO_COLOR: "1" } });
   assertEquals(code, 1);
   assertStringIncludes(stderr, "Error: on purpose");
-  assertStringIncludes(stderr, "mini:main.js");
+  assertStringIncludes(stderr, "mini:hot0.js");
+});
+
+Deno.test("V8 takes the code caches, and does not compile the text", async () => {
+  const changed = await Deno.readFile(file), text = new TextDecoder("latin1").decode(changed);
+  const [at] = [...text.matchAll(/on purpose/g)].map(({ index }) => index);
+  assert(at !== undefined);
+  // In the text alone, which comes first: what is compiled would say it.
+  changed.set(new TextEncoder().encode("not so"), at);
+  await Deno.writeFile(`${folder}/changed`, changed, { mode: 0o755 });
+  assertStringIncludes((await run(`${folder}/changed`, { args: ["fail"] })).stderr, "Error: on purpose");
 });
 
 Deno.test("the file is an executable as the kernel and the dynamic linker want it", () => {

@@ -8,8 +8,12 @@
  * and is the same on every machine.
  */
 import { resolve } from "@std/path";
+import { bundledName, flatten, HOT_COMMANDS, HOT_MODULES } from "./hot_commands.ts";
+import { makeCodeCaches } from "./single_file/code_cache.ts";
+import { openCompiler } from "./single_file/compiler.ts";
+import { type HotScript, hotScripts } from "./single_file/hot.ts";
 import { packProgram, type Program } from "./single_file/program.ts";
-import { singleFile } from "./single_file/single_file.ts";
+import { singleFile, V8_FLAGS } from "./single_file/single_file.ts";
 import { makeStarter } from "./starter/starter.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -51,24 +55,45 @@ function bundle(build: string | undefined): void {
   Deno.writeTextFileSync(path, `const MINI_BUILD=${JSON.stringify(build)};\n${Deno.readTextFileSync(path)}`);
 }
 
-/** The same as a module for each part that is needed at another time, and a source map (`NAME.map`) of each. */
+/**
+ * The same as a module for each part that is needed at another time, and a source map (`NAME.map`) of each.
+ *
+ * The modules that hot commands import are entries too, because the bundler gives others names that nobody can know.
+ */
 export function bundleParts(): Record<string, string> {
   Deno.mkdirSync(BUILD, { recursive: true });
   const folder = Deno.makeTempDirSync({ dir: BUILD });
   try {
     // The maps are a part of what the modules' names are made from.
-    deno(...BUNDLE, "--code-splitting", "--sourcemap=external", "--outdir", folder, "main.ts");
-    const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
-    return Object.fromEntries(names.map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]));
+    deno(...BUNDLE, "--code-splitting", "--sourcemap=external", "--outdir", folder, "main.ts", ...HOT_MODULES);
+    const read = (path: string): [string, string][] =>
+      [...Deno.readDirSync(`${folder}/${path}`)].flatMap(({ name, isDirectory }) =>
+        isDirectory ? read(`${path}${name}/`) : [[path + name, Deno.readTextFileSync(`${folder}/${path}${name}`)]]
+      );
+    return flatten(Object.fromEntries(read("").sort(([a], [b]) => a < b ? -1 : 1)));
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
 }
 
+const MAIN = "main.js", HOT = HOT_COMMANDS.map((paths) => paths.map(bundledName));
+
+/** The modules among the parts. */
+const modulesOf = (parts: Record<string, string>) =>
+  Object.fromEntries(Object.entries(parts).filter(([name]) => name.endsWith(".js")));
+
+/** The scripts of ./mini that have several of the parts in them. */
+export function hotOf(parts: Record<string, string>): HotScript[] {
+  return hotScripts(modulesOf(parts), MAIN, HOT);
+}
+
 /** The parts, packed. */
-function program(build: string | undefined): Program {
-  const modules = Object.fromEntries(Object.entries(bundleParts()).filter(([name]) => name.endsWith(".js")));
-  return packProgram(modules, "main.js", build === undefined ? {} : { MINI_BUILD: build });
+function program(build: string | undefined, codeCaches: boolean): Program {
+  return packProgram(modulesOf(bundleParts()), MAIN, {
+    globals: build === undefined ? {} : { MINI_BUILD: build },
+    hot: HOT,
+    ...codeCaches ? { cache: (scripts) => makeCodeCaches(scripts, V8_FLAGS) } : {},
+  });
 }
 
 /** Throws unless the file runs and says its version. */
@@ -95,11 +120,24 @@ async function withCompile(to: string, files: string[]): Promise<void> {
   tryOut(to);
 }
 
-async function withDeno(to: string, program: Program, files: string[]): Promise<void> {
+/** Opens Deno's compiler to our program, and says why it starts slower where that cannot be done. */
+function tryOpenCompiler(executable: Uint8Array): boolean {
+  try {
+    openCompiler(executable);
+    return true;
+  } catch (error) {
+    say(`without code caches, because ${error instanceof Error ? error.message : error}`);
+    return false;
+  }
+}
+
+async function withDeno(to: string, build: string | undefined, files: string[]): Promise<void> {
   const embedded = Object.fromEntries(files.map((name) => [name, Deno.readFileSync(`${BUILD}/${name}`)]));
+  const executable = Deno.readFileSync(Deno.execPath());
+  const packed = program(build, tryOpenCompiler(executable));
   let file: Blob;
   try {
-    file = singleFile(Deno.readFileSync(Deno.execPath()), program, embedded);
+    file = singleFile(executable, packed, embedded);
   } catch (error) {
     throw new Error(`cannot build on ${Deno.execPath()}: ${error instanceof Error ? error.message : error}`);
   }
@@ -120,7 +158,6 @@ async function build(way: string | undefined): Promise<void> {
   Deno.mkdirSync(BUILD, { recursive: true });
   const version = commit();
   bundle(version);
-  const packed = program(version);
   const files: string[] = [];
   const missing = makeStarter(`${BUILD}/starter.tar.gz`, `${BUILD}/apt`);
   if (missing) say(`there is no image in it: ${missing}`);
@@ -131,7 +168,7 @@ async function build(way: string | undefined): Promise<void> {
   try {
     if (way !== "compile") {
       try {
-        await withDeno(unfinished, packed, files);
+        await withDeno(unfinished, version, files);
       } catch (error) {
         if (way === "deno") throw error;
         say(`${error instanceof Error ? error.message : error}; trying deno compile instead`);

@@ -5,7 +5,8 @@
  *
  * To be run in the source that was built, at the commit that the trace's last line names, with the same Deno.
  */
-import { bundleParts } from "./build.ts";
+import { bundleParts, hotOf } from "./build.ts";
+import { type HotScript, moduleAt } from "./single_file/hot.ts";
 import { scriptShift } from "./single_file/program.ts";
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -51,21 +52,29 @@ export function originOf({ sources, mappings }: SourceMap, line: number, column:
   return found;
 }
 
-/** A trace with the places that it stands for; a place of another build stays as it is. */
-export function translate(trace: string, parts: Readonly<Record<string, string>>): string {
+/**
+ * A trace with the places that it stands for; a place of another build stays as it is.
+ *
+ * @param parts what bundleParts() returns
+ * @param hot the scripts of several modules
+ */
+export function translate(trace: string, parts: Readonly<Record<string, string>>, hot: readonly HotScript[]): string {
   return trace.replaceAll(
     /mini:([\w.-]+\.js)(?:, <anonymous>)?:(\d+):(\d+)/g,
-    (place, name: string, line: string, column: string) => {
+    (place, script: string, scriptLine: string, column: string) => {
+      const of = hot.find((of) => of.script.name === `mini:${script}`);
+      const { name, line } = of ? moduleAt(of, Number(scriptLine)) : { name: script, line: Number(scriptLine) };
       const module = parts[name], map = parts[`${name}.map`];
       if (module === undefined || map === undefined) return place;
-      const shift = line === "1" ? scriptShift(module, name === "main.js") : 0;
-      return originOf(JSON.parse(map), Number(line), Number(column) - 1 - shift)?.replace(/^(\.\.\/)+/, "") ?? place;
+      const shift = line === 1 ? scriptShift(module, name === "main.js") : 0;
+      return originOf(JSON.parse(map), line, Number(column) - 1 - shift)?.replace(/^(\.\.\/)+/, "") ?? place;
     },
   );
 }
 
 if (import.meta.main) {
-  const trace = await new Response(Deno.stdin.readable).text(), found = translate(trace, bundleParts());
+  const trace = await new Response(Deno.stdin.readable).text(), parts = bundleParts();
+  const found = translate(trace, parts, hotOf(parts));
   await Deno.stdout.write(new TextEncoder().encode(found));
   if (found === trace) {
     console.error("where: nothing in it is a place of this source: check out the commit that its last line names");

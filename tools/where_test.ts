@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { moduleToScript } from "./single_file/program.ts";
+import { moduleToFunction } from "./single_file/program.ts";
 import { decodeSegment, originOf, translate } from "./where.ts";
 
 Deno.test("numbers of a source map have as many digits as they need, and a sign", () => {
@@ -19,9 +19,9 @@ Deno.test("a place is where the last segment before it begins", () => {
 Deno.test("a trace of a packed module is translated, and what is of another build stays", () => {
   const module =
     'import{a as b}from"./x.js";var u=import.meta.url,l=()=>import("./y.js"),f=()=>{throw b(u)};export{f};';
-  const column = moduleToScript("m.js", module).indexOf("throw") + 1;
+  const column = moduleToFunction("m.js", module).indexOf("throw") + 1;
   const parts = { "m.js": module, "m.js.map": JSON.stringify({ sources: ["../../m.ts"], mappings: "A,+EAKE" }) };
   assertEquals(module.indexOf("throw"), 79);
-  assertEquals(translate(`  at f (mini:m.js, <anonymous>:1:${column})`, parts), "  at f (m.ts:6:3)");
-  assertEquals(translate("  at f (mini:n.js:1:9)", parts), "  at f (mini:n.js:1:9)");
+  assertEquals(translate(`  at f (mini:m.js, <anonymous>:1:${column})`, parts, []), "  at f (m.ts:6:3)");
+  assertEquals(translate("  at f (mini:n.js:1:9)", parts, []), "  at f (mini:n.js:1:9)");
 });

@@ -1,15 +1,20 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { moduleToScript, packProgram } from "./program.ts";
+import { hotScripts, moduleAt } from "./hot.ts";
+import { moduleToFunction, packProgram, type ProgramOptions, type Script } from "./program.ts";
 
 /** Runs a packed program as the one file does; it leaves what it has to say in globalThis.said. */
-async function run(modules: Record<string, string>, globals?: Record<string, string>): Promise<unknown> {
-  const { bytes, bootLength } = packProgram(modules, "main.js", globals);
-  const said: unknown[] = [];
+async function run(modules: Record<string, string>, options: ProgramOptions = {}, compile?: Compile): Promise<unknown> {
+  const { bytes, boot: [at, length], bootCache } = packProgram(modules, "main.js", options);
+  const read = (at: number, length: number) => bytes.slice(at, at + length);
+  const said: unknown[] = [], text = new TextDecoder().decode(read(at, length));
   Object.assign(globalThis, { said });
   // deno-lint-ignore no-eval -- that is what the one file does
-  await (0, eval)(new TextDecoder().decode(bytes.subarray(0, bootLength)))(bytes);
+  const boot = compile ? compile(text, "mini:boot", read(...bootCache)) : (0, eval)(text);
+  await (boot as (...args: unknown[]) => unknown)(read, compile);
   return said;
 }
+
+type Compile = (text: string, name: string, cache: Uint8Array) => unknown;
 
 Deno.test("modules import each other's exports under any name, each is evaluated once", async () => {
   const said = await run({
@@ -46,24 +51,69 @@ Deno.test("modules that import each other are refused", async () => {
 
 Deno.test("globals and import.meta are there", async () => {
   const main = "said.push(MINI_TEST,import.meta.url,import.meta.main);";
-  assertEquals(await run({ "main.js": main }, { MINI_TEST: "x" }), ["x", "mini:", true]);
+  assertEquals(await run({ "main.js": main }, { globals: { MINI_TEST: "x" } }), ["x", "mini:", true]);
 });
 
-Deno.test("many modules do not move the table's own offsets", async () => {
-  const names = Array.from({ length: 300 }, (_, i) => `module-${i}.js`);
-  const modules = Object.fromEntries(names.map((name, i) => [name, `var x=${i};export{x};`]));
-  const imports = names.map((name, i) => `import{x as x${i}}from"./${name}";`).join("");
-  const said = await run({ ...modules, "main.js": `${imports}said.push(${names.map((_, i) => `x${i}`).join("+")});` });
-  assertEquals(said, [300 * 299 / 2]);
+const HOT = {
+  "main.js":
+    'import{a}from"./shared.js";said.push(a);said.push((await import("./one.js")).b,(await import("./cold.js")).c);',
+  "one.js": 'import{a}from"./shared.js";import{d}from"./deep.js";var b=a+d;said.push("one");export{b};',
+  "two.js": 'import{d}from"./deep.js";said.push("two",d);',
+  "shared.js": 'var a=1;said.push("shared");export{a};',
+  "deep.js": "var d=2;export{d};",
+  "cold.js": 'import{a}from"./shared.js";var c="ü€"+a;export{c};',
+};
+
+Deno.test("modules that the same commands need are one script, and each is evaluated once", async () => {
+  const hot = [[], ["one.js"], ["two.js"]];
+  assertEquals(
+    hotScripts(HOT, "main.js", hot).map(({ modules }) => modules.map(([name]) => name)),
+    [["deep.js"], ["main.js", "shared.js"], ["one.js"], ["two.js"]],
+  );
+  assertEquals(await run(HOT, { hot }), ["shared", 1, "one", 3, "ü€1"]);
+});
+
+Deno.test("a hot script is compiled with the code cache that was made of it, and a cold one evaluated", async () => {
+  const made = new Map<string, string>(), compiled: string[] = [];
+  const cache = (scripts: readonly Script[]) =>
+    scripts.map(({ name, text }) => {
+      made.set(name, text);
+      return new TextEncoder().encode(`cache of ${name}`);
+    });
+  const said = await run(HOT, { hot: [["one.js"]], cache }, (text, name, cache) => {
+    compiled.push(name);
+    assertEquals([made.get(name), new TextDecoder().decode(cache)], [text, `cache of ${name}`]);
+    assertEquals(cache.byteOffset % 8, 0);
+    return (0, eval)(text);
+  });
+  assertEquals(said, ["shared", 1, "one", 3, "ü€1"]);
+  assertEquals(compiled, ["mini:boot", "mini:hot0.js"]);
+});
+
+Deno.test("a line of a hot script is found in its module", () => {
+  const modules = { "a.js": "var a=`\n\n`;throw a;", "main.js": 'import"./a.js";\nvar b;' };
+  const [script] = hotScripts(modules, "main.js", [[]]);
+  const lines = script!.script.text.split("\n");
+  const line = (text: string) => lines.findIndex((line) => line.includes(text)) + 1;
+  assertEquals(moduleAt(script!, line("throw a")), { name: "a.js", line: 3 });
+  assertEquals(moduleAt(script!, line("var b")), { name: "main.js", line: 2 });
+});
+
+Deno.test("a hot module that is not there is refused", () => {
+  assertThrows(() => packProgram(HOT, "main.js", { hot: [["none.js"]] }), Error, "the bundle has no none.js");
 });
 
 Deno.test("what cannot be made a script is refused with the reason", () => {
-  assertThrows(() => moduleToScript("x.js", 'import a from"node:zlib";a();'), Error, "it imports node:zlib statically");
   assertThrows(
-    () => moduleToScript("x.js", 'import{b}from"./y.js";import*as a from"node:fs";'),
+    () => moduleToFunction("x.js", 'import a from"node:zlib";a();'),
+    Error,
+    "it imports node:zlib statically",
+  );
+  assertThrows(
+    () => moduleToFunction("x.js", 'import{b}from"./y.js";import*as a from"node:fs";'),
     Error,
     "node:fs statically",
   );
-  assertThrows(() => moduleToScript("x.js", "await 1;"), Error, "x.js of the bundle cannot be made a script");
+  assertThrows(() => moduleToFunction("x.js", "await 1;"), Error, "x.js of the bundle cannot be made a script");
   assertThrows(() => packProgram({}, "main.js"), Error, "the bundle has no main.js");
 });

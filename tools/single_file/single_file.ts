@@ -5,8 +5,8 @@
  *     the start code and its lists (start_code.ts), in a segment of their own
  *     the program (program.ts), the embedded files, the index of both (ffi/self.ts)
  *
- * The module that Deno is given is a `data:` URL of one line, which reads the program from the file's end and evaluates
- * its boot script. (Given as a module, it would be parsed once more by Deno in search of imports: 10 ms for 250 kB.)
+ * The module that Deno is given is a `data:` URL of one line, which reads the program's boot script from the file's end and
+ * evaluates it. (Given as a module, it would be parsed once more by Deno in search of imports: 10 ms for 250 kB.)
  */
 import { link } from "../../ffi/machine_code.ts";
 import { encodeIndex } from "../../ffi/self.ts";
@@ -17,13 +17,16 @@ import { startAarch64 } from "./start_aarch64.ts";
 import { startX86_64 } from "./start_x86_64.ts";
 
 /**
- * What Deno itself is told; the module and the user's arguments follow. Without threads of its own for collecting garbage
- * and compiling, V8 starts 0.8 ms earlier; four workers that inflate and hash were measured to be as fast as with them.
+ * Without threads of its own for collecting garbage and compiling, V8 starts 0.8 ms earlier; four workers that inflate and
+ * hash were measured to be as fast as with them. A young generation that takes a whole short command saves its garbage
+ * collections, 1 ms of 23 for `run`.
  */
+export const V8_FLAGS = "--single-threaded,--min-semi-space-size=16";
+
+/** What Deno itself is told; the module and the user's arguments follow. */
 const DENO_ARGS = [
   ...["deno", "run", "-A", "--no-config", "--no-lock", "--no-npm", "--no-remote", "--no-code-cache"],
-  // A young generation that takes a whole short command saves its garbage collections, 1 ms of 23 for `run`.
-  "--v8-flags=--single-threaded,--min-semi-space-size=16",
+  `--v8-flags=${V8_FLAGS}`,
 ];
 
 /** Variables that Deno starts with. */
@@ -53,16 +56,22 @@ const RULES: Rule[] = [
 
 const align = (offset: number) => Math.ceil(offset / SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT;
 
-/** The module of one line. Only characters that stand for themselves in a data URL. */
-function loader(offset: number, { bytes: { length }, bootLength }: Program): string {
+/**
+ * The module of one line: reads the boot script and gives it what it needs (program.ts). Only characters that stand for
+ * themselves in a data URL.
+ */
+function loader(offset: number, { boot: [at, length], bootCache: [from, cached] }: Program): string {
   return "data:application/javascript," +
-    `let%20f=Deno.openSync("/proc/self/exe"),b=new%20Uint8Array(${length}),n=0,r;f.seekSync(${offset},0);` +
-    `while(n<b.length&&(r=f.readSync(b.subarray(n))))n+=r;f.close();await(0,eval)(new%20TextDecoder().decode(b.subarray(0,${bootLength})))(b)`;
+    `let%20r=(a,n)=>{let%20f=Deno.openSync("/proc/self/exe"),b=new%20Uint8Array(n),d=0,k;f.seekSync(${offset}+a,0);` +
+    `while(d<n&&(k=f.readSync(b.subarray(d))))d+=k;f.close();return%20b},` +
+    `b=r(${at},${cached > 0 ? from + cached - at : length}),t=new%20TextDecoder().decode(b.subarray(0,${length})),` +
+    `c=${cached > 0 ? "globalThis.Storage" : "undefined"};` +
+    `await(c?c(t,"mini:boot",b.subarray(${from - at})):(0,eval)(t))(r,c)`;
 }
 
 /**
- * The bytes of the one file. `deno` is the executable to build on (changed in place), `program` what it runs, `files` are
- * embedded. Throws if it is not an executable as Deno's are.
+ * The bytes of the one file. `deno` is the executable to build on (changed in place; if `program`, which it runs, has code
+ * caches, openCompiler has changed it already), `files` are embedded. Throws if it is not an executable as Deno's are.
  */
 export function singleFile(
   deno: Uint8Array<ArrayBuffer>,
