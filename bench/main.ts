@@ -14,6 +14,7 @@ const BENCHMARKS: Record<string, () => Promise<Benchmark>> = {
   daily: () => import("./daily.ts"),
   network: () => import("./network.ts"),
   oci: () => import("./oci.ts"),
+  oci_machine: () => import("./oci_machine.ts"),
   logs: () => import("./logs.ts"),
   library: () => import("./library.ts"),
   pull: () => import("./pull.ts"),

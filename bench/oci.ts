@@ -1,4 +1,8 @@
-/** The OCI command line: create, start and delete of `true` on one bundle, side by side with runc (and crun, where it is). */
+/**
+ * The OCI command line: create, start and delete of `true` on one bundle, side by side with runc and crun.
+ *
+ *     deno run -A bench/oci.ts FILE ROUNDS    writes the tables to a file: for another machine (oci_machine.ts)
+ */
 import { resolve } from "@std/path";
 import { OciContainers } from "../engine/oci/containers.ts";
 import { create } from "../engine/oci/create.ts";
@@ -26,6 +30,12 @@ function run(command: readonly string[], cwd: string): void {
   const [program = "", ...args] = command;
   const { code } = new Deno.Command(program, { args, cwd, stdin: "null", stdout: "null", stderr: "null" }).outputSync();
   if (code !== 0) throw new Error(`${command.join(" ")}: status ${code}`);
+}
+
+/** crun wants a host whose cgroups are all version 2. */
+function works(program: string): boolean {
+  const unified = Deno.readTextFileSync("/proc/self/mounts").includes(" /sys/fs/cgroup cgroup2 ");
+  return program !== "crun" || unified;
 }
 
 /** Waits for the end of the container, as an engine's shim does; nothing else of ours runs meanwhile. */
@@ -63,25 +73,26 @@ async function warm(containers: OciContainers, bundle: string): Promise<Times> {
 }
 
 /** Measures, and returns a section of Markdown without its heading. */
-export async function bench(): Promise<string> {
+export async function bench(rounds = ROUNDS): Promise<string> {
   if (Deno.uid() !== 0) throw new Error("containers are measured as root");
   syscall("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   const folder = await Deno.makeTempDir(), bundle = `${folder}/bundle`;
   try {
     await Deno.mkdir(`${bundle}/rootfs`, { recursive: true });
     run(["tar", "-xzf", `${ROOT}/build/starter.tar.gz`, "-C", `${bundle}/rootfs`], folder);
-    const spec = defaultSpec(undefined);
+    // Debian's crun knows no later one.
+    const spec = { ...defaultSpec(undefined), ociVersion: "1.0.2" };
     spec.process.terminal = false;
     spec.process.args = ["true"];
     await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(spec));
-    const programs = ["runc", "crun"].filter((program) => needsProgram(program) === undefined);
+    const programs = ["runc", "crun"].filter((program) => needsProgram(program) === undefined && works(program));
     const subjects: [string, () => Times | Promise<Times>][] = [
       ["mini oci", () => timed([`${ROOT}/mini`, "oci", "--root", `${folder}/mini`], bundle)],
       ...programs.map((p) => [p, () => timed([p, "--root", `${folder}/${p}`], bundle)] as [string, () => Times]),
       ["mini, from a process that runs", () => warm(new OciContainers(`${folder}/warm`), bundle)],
     ];
     const all = subjects.map(() => [] as Times[]);
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       for (const [i, [, measure]] of subjects.entries()) all[i]!.push(await measure());
     }
     const last = STEPS.length, peer = subjects.findIndex(([name]) => name === "runc");
@@ -108,3 +119,5 @@ export async function bench(): Promise<string> {
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+if (import.meta.main) await Deno.writeTextFile(Deno.args[0]!, await bench(Number(Deno.args[1])));

@@ -101,7 +101,7 @@ async function makeDisk(mkfs: string, path: string): Promise<void> {
 }
 
 /** Whether the processor helps; without that QEMU translates, some ten times slower. */
-function accelerated(): boolean {
+export function accelerated(): boolean {
   const has = (module: string) => isThere(`/sys/module/${module}`);
   try {
     Deno.openSync("/dev/kvm", { read: true, write: true }).close();
