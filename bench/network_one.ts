@@ -10,7 +10,7 @@ import { DEFAULT_CONFIG } from "../network/config.ts";
 import { release, reserve } from "../network/container.ts";
 import { defaultNetwork } from "../network/manage.ts";
 import { NetworkStore } from "../network/store.ts";
-import { abandon, giveNetwork, makePair } from "../runtime/handshake.ts";
+import { abandon, answer, makePair } from "../runtime/handshake.ts";
 import { awaitNetwork, offerNetwork } from "../runtime/plan_network.ts";
 import { orphaned } from "../runtime/plan_process.ts";
 
@@ -31,7 +31,11 @@ for (let i = 0; i < Number(times); i++) {
     ports: [{ protocol: "tcp", containerPort: 80 } as const],
   };
   const reserved = reserve(context, id, request, () => {});
-  await giveNetwork(spawned, ours, (pid, socket) => reserved.configure(pid, socket));
+  await answer(spawned, ours, {
+    twice: false,
+    takeChild: (first) => Promise.resolve(first),
+    network: (pid, socket) => reserved.configure(pid, socket),
+  });
   reserved[Symbol.dispose]();
   made.push(performance.now() - start);
   abandon(spawned, ours);

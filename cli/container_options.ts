@@ -80,10 +80,7 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
   if (name !== undefined) checkName(name);
   const hostname = flags.string("hostname");
   if (hostname) checkHostname(hostname);
-  const privileged = flags.boolean("privileged"), restart = readRestart(flags.string("restart") ?? "no");
-  if (flags.boolean("rm") && restart.name !== "no") {
-    throw new MiniError("Conflicting options: --restart and --rm: what is removed at its end cannot be started again");
-  }
+  const privileged = flags.boolean("privileged");
   return {
     args,
     interactive: flags.boolean("interactive"),
@@ -138,7 +135,7 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
       flags.list("device-cgroup-rule").map(readDeviceRule),
       privileged,
     ),
-    restart,
+    restart: readRestart(flags.string("restart") ?? "no"),
     health: await readHealth(flags),
     log: parseLogConfig(flags.string("log-driver"), flags.list("log-opt")),
   };

@@ -19,6 +19,7 @@ import {
   SPLICE_F_NONBLOCK,
   WEXITED,
 } from "./constants.ts";
+import { closeAllBut } from "./close_all_but.ts";
 import { type ExitStatus, exitStatus } from "./exit_status.ts";
 import { type Argument, op, type Operation, type Program, result } from "./program.ts";
 
@@ -87,7 +88,8 @@ export function withShim(program: Program, options: ShimOptions): Program {
     ...program,
     op("prctl", [PR_SET_NAME, "mini-shim", 0, 0, 0], "shim: what ps calls it", { name: "shim", optional: true }),
     op("write", [caller, CHILD, 8], "shim: tell mini the process's number, as the host counts", { optional: true }),
-    ...closeAllBut([caller, ...hold]),
+    // Whoever waits for the end of a stream must not wait for the shim, and nothing of the caller's may stay open in it.
+    ...closeAllBut([caller, ...hold], "shim: keep nothing else open"),
     ...(terminal ? takeTerminal(caller) : []),
     op("close", [caller], "shim: nothing more to say"),
 
@@ -111,15 +113,6 @@ export function withShim(program: Program, options: ShimOptions): Program {
     ...(options.tails ? keepTails(options.tails, terminal) : []),
     op("exit_group", [0], "nothing is left to do", { name: "shim exit" }),
   ];
-}
-
-/** Whoever waits for the end of a stream must not wait for the shim, and nothing of the caller's may stay open in it. */
-function closeAllBut(kept: readonly number[]): Operation[] {
-  const numbers = [...new Set(kept)].sort((a, b) => a - b);
-  return [-1, ...numbers].flatMap((before, i) => {
-    const first = before + 1, last = (numbers[i] ?? 0x100000000) - 1;
-    return first > last ? [] : [op("close_range", [first, last, 0], "shim: keep nothing else open")];
-  });
 }
 
 function takeTerminal(caller: number): Operation[] {

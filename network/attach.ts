@@ -49,17 +49,15 @@ export function plugIn(
   const message = network.driver === "bridge"
     ? newVeth({ name: hostInterface!, master: bridge, mtu: network.mtu, up: true }, inside)
     : onParent(netlink, network, inside);
-  const messages = [
-    message,
-    ...hostInterface !== undefined && bridgesCallFirewalls() ? [hairpin(hostInterface)] : [],
-  ];
-  let [failure, second] = netlink.attempt(messages);
+  let [failure] = netlink.attempt([message]);
   if (failure?.errno === Errno.EEXIST && hostInterface !== undefined) {
     // The one that it had when it ran before: the kernel takes a namespace apart by and by.
     netlink.attempt([deleteLink(hostInterface)]);
-    [failure, second] = netlink.attempt(messages);
+    [failure] = netlink.attempt([message]);
   }
-  failure ??= second;
+  if (!failure && hostInterface !== undefined && bridgesCallFirewalls()) {
+    [failure] = netlink.attempt([hairpin(hostInterface)]);
+  }
   if (failure) throw explainLink(failure, `connect a container to the network ${network.name}`);
 }
 

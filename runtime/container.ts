@@ -3,14 +3,13 @@ import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "../ffi/constants
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
-import { type Fallback, fallback } from "../ffi/fallback.ts";
 import type { Program } from "../ffi/program.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { withHostCgroups } from "./cgroup_mount.ts";
 import type { Inside } from "./failure.ts";
-import { abandon, type ConfigureNetwork, giveNetwork, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { abandon, answer, type ConfigureNetwork, makePair, takeChild, takeTerminal } from "./handshake.ts";
 import { makeUserNamespace } from "./idmap.ts";
 import { idmappedRootfs, type Layers, overlayRootfs } from "./overlay.ts";
 import { type Plan, plan, type PlanInput } from "./plan.ts";
@@ -235,8 +234,6 @@ export function streams(spec: Spec, stdio: readonly [number, number, number]): [
 export interface Prepared {
   readonly input: PlanInput;
   readonly descriptors: number[];
-  /** Answers what the program asks, once it is told to follow it; the caller's to close. */
-  readonly fallback: Fallback | undefined;
 }
 
 /** @throws {MiniError} for a mount namespace that is our own: what is mounted and made the root in it would be the host's. */
@@ -253,7 +250,7 @@ function findRoot(root: RootSource, spec: Spec): Rootfs {
   return root.idmap ? idmappedRootfs(root.layers, uidMappings, gidMappings) : overlayRootfs(root.layers);
 }
 
-/** Gathers what the plan of a container depends on. The descriptors and the fallback are the caller's to close. */
+/** Gathers what the plan of a container depends on. The descriptors are the caller's to close. */
 export async function prepare(
   given: Spec,
   options: StartOptions,
@@ -263,8 +260,7 @@ export async function prepare(
   await readyForSeccomp(given.linux?.seccomp);
   checkSpec(given);
   const spec = withHostCgroups(given, tree);
-  const descriptors: number[] = [], instead = await fallback();
-  descriptors.push(...instead?.descriptors ?? []);
+  const descriptors: number[] = [];
   try {
     const keep = (fd: number) => {
       descriptors.push(fd);
@@ -284,10 +280,20 @@ export async function prepare(
       if (mount.uidMappings) idmaps.set(i, keep(makeUserNamespace(mount.uidMappings, mount.gidMappings ?? [])));
       else if (mount.options?.some((o) => o === "idmap" || o === "ridmap")) idmaps.set(i, namespaces.user!);
     });
+    const procs = namespaces.pid === undefined
+      ? undefined
+      : (await import("./joined_pid.ts")).takeProcs(spec, namespaces.pid);
+    procs?.forEach(keep);
     const input: PlanInput = {
       spec,
       rootfs: findRoot(options.root, spec),
-      facts: { isDirectory, cgroup2: tree !== undefined, lastCapability: lastCapability(), own: ownNamespace() },
+      facts: {
+        isDirectory,
+        cgroup2: tree !== undefined,
+        lastCapability: lastCapability(),
+        own: ownNamespace(),
+        ...procs ? { procs } : {},
+      },
       descriptors: {
         sync,
         namespaces,
@@ -297,12 +303,11 @@ export async function prepare(
       },
       init: options.init ?? false,
       network: options.network !== undefined,
-      fallback: instead,
+      joinsLast: procs !== undefined,
     };
-    return { input, descriptors, fallback: instead };
+    return { input, descriptors };
   } catch (error) {
     descriptors.forEach(close);
-    instead?.close();
     throw error;
   }
 }
@@ -315,14 +320,12 @@ export async function prepare(
  */
 export async function start(spec: Spec, options: StartOptions): Promise<Container> {
   const [ours, theirs] = makePair();
-  let spawned: Spawned, isTwice: boolean, phases: Plan["phases"], steps: ReturnType<Step> | undefined;
-  let instead: Fallback | undefined;
+  let spawned: Spawned, twice: Plan["twice"], phases: Plan["phases"], steps: ReturnType<Step> | undefined;
   try {
-    const { input, descriptors, fallback } = await prepare(spec, options, theirs);
-    instead = fallback;
+    const { input, descriptors } = await prepare(spec, options, theirs);
     try {
-      const whole = plan(input), { flags, twice } = whole;
-      isTwice = twice;
+      const whole = plan(input), { flags } = whole;
+      twice = whole.twice;
       phases = whole.phases;
       steps = options.step?.(whole);
       if (steps) descriptors.push(steps.gate);
@@ -339,7 +342,6 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
     }
   } catch (error) {
     close(ours);
-    instead?.close();
     throw error;
   } finally {
     close(theirs);
@@ -348,14 +350,20 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   options.signal?.addEventListener("abort", end);
   try {
     steps?.follow(spawned);
-    instead?.follow(spawned);
-    if (isTwice) {
-      spawned = await takeChild(spawned, ours);
-      steps?.follow(spawned);
-      instead?.follow(spawned);
-    }
-    if (options.network) await giveNetwork(spawned, ours, options.network);
-    const terminal = spec.process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
+    let terminal: number | undefined;
+    spawned = await answer(spawned, ours, {
+      twice,
+      network: options.network,
+      takeChild: async (first) => {
+        // What ends it has to reach the new one from now on.
+        spawned = await takeChild(first, ours);
+        steps?.follow(spawned);
+        return spawned;
+      },
+      terminal: spec.process.terminal
+        ? async (process) => void (terminal = await takeTerminal(process, ours, options.windowSize))
+        : undefined,
+    });
     return new Container(spawned, ours, terminal, {
       openRoot: options.openRoot,
       cwd: spec.process.cwd,
@@ -365,7 +373,6 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
       ...options.explain ? { closing: (results) => options.explain!(results, phases) } : {},
     });
   } catch (error) {
-    instead?.close();
     abandon(spawned, ours);
     throw error;
   } finally {

@@ -1,10 +1,9 @@
 /** Makes a container that another command begins (plan_create.ts): OCI runtime-spec, runtime.md, "create". */
-import type { Fallback } from "../ffi/fallback.ts";
 import { close } from "../ffi/kernel.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { Container, explainClone, ownStreams, prepare } from "./container.ts";
 import { abandon, goOn, makePair, receive, takeChild, takeTerminal, withListener } from "./handshake.ts";
-import { plan } from "./plan.ts";
+import { type Plan, plan } from "./plan.ts";
 import type { Gate } from "./plan_create.ts";
 import { usesNotify } from "./plan_seccomp.ts";
 import type { Spec } from "./spec.ts";
@@ -49,17 +48,16 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
   const { steps } = options, terminal = spec.process.terminal ?? false;
   const gate: Gate = { ...options.gate, ownStreams: terminal ? [] : ownStreams(STANDARD) };
   const [ours, theirs] = makePair();
-  let spawned: Spawned, isTwice: boolean, instead: Fallback | undefined;
+  let spawned: Spawned, twice: Plan["twice"];
   try {
-    const { input, descriptors, fallback } = await prepare(
+    const { input, descriptors } = await prepare(
       spec,
       { root: { directory: options.directory }, ...terminal ? {} : { stdio: STANDARD } },
       theirs,
     );
-    instead = fallback;
     try {
-      const { flags, program, twice } = plan({ ...input, gate, facts: { ...input.facts, copyUp: theirs } });
-      isTwice = twice;
+      const { flags, program, ...rest } = plan({ ...input, gate, facts: { ...input.facts, copyUp: theirs } });
+      twice = rest.twice;
       spawned = spawn(program, {
         flags,
         cgroup: options.cgroup,
@@ -73,7 +71,6 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
     }
   } catch (error) {
     close(ours);
-    instead?.close();
     throw error;
   } finally {
     close(theirs);
@@ -81,11 +78,7 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
   const inside = { openRoot: options.openRoot, cwd: spec.process.cwd, mounts: spec.mounts ?? [] };
   let ended = false, kept: number | undefined;
   try {
-    instead?.follow(spawned);
-    if (isTwice) {
-      spawned = await takeChild(spawned, ours);
-      instead?.follow(spawned);
-    }
+    if (twice === "first") spawned = await takeChild(spawned, ours);
     const early = new Container(spawned, ours, undefined, inside);
     for (const [i, mount] of (spec.mounts ?? []).entries()) {
       if (!mount.options?.includes("tmpcopyup") || !await receive(ours, 1)) continue;
@@ -107,6 +100,7 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
         }
       }
     }
+    if (twice === "last") spawned = await takeChild(spawned, ours);
     const container = new Container(spawned, ours, kept, inside);
     const order: ((made: Container) => Promise<void> | void)[] = [
       steps.environment.bind(steps),
@@ -126,7 +120,6 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
     return container;
   } catch (error) {
     if (kept !== undefined) close(kept);
-    instead?.close();
     if (!ended) abandon(spawned, ours);
     throw error;
   }

@@ -1,6 +1,5 @@
 /** Starts a container that outlives its caller: a shim is its parent, and this process may end as soon as it runs. */
 import { MiniError, SyscallError } from "../ffi/errors.ts";
-import type { Fallback } from "../ffi/fallback.ts";
 import { waitForExit } from "../ffi/exit_status.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
@@ -8,8 +7,8 @@ import { SHIM_TERMINAL, type ShimOptions, withShim } from "../ffi/shim.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { explainClone, prepare, startedProgram, type StartOptions } from "./container.ts";
-import { giveNetwork, goOn, makePair, receive, receivePid, takeChild } from "./handshake.ts";
-import { plan } from "./plan.ts";
+import { answer, goOn, makePair, receive, receivePid, takeChild } from "./handshake.ts";
+import { type Plan, plan } from "./plan.ts";
 import type { Spec } from "./spec.ts";
 
 /** What a container in the background is started with, beside its specification. */
@@ -23,8 +22,6 @@ export interface DetachedOptions extends Omit<StartOptions, "signal"> {
   readonly shimCgroup?: number | undefined;
   /** Called with the numbers of the two processes as soon as they are known, before the container's own program. */
   readonly onBorn?: (pid: number, shim: number) => void;
-  /** Called when it could not be started, before the shim's end is waited for. */
-  readonly onFailure?: () => void;
 }
 
 /** A container in the background, as it is when it has just been started. */
@@ -45,13 +42,12 @@ export interface Detached {
 export async function startDetached(spec: Spec, options: DetachedOptions): Promise<Detached> {
   const [ours, theirs] = makePair(), [shimOurs, shimTheirs] = makePair();
   let explained = () => {};
-  let shim: Spawned, isTwice: boolean, instead: Fallback | undefined;
+  let shim: Spawned, twice: Plan["twice"];
   try {
-    const { input, descriptors, fallback } = await prepare(spec, options, theirs);
-    instead = fallback;
+    const { input, descriptors } = await prepare(spec, options, theirs);
     try {
-      const { flags, phases, program, twice } = plan(input);
-      isTwice = twice;
+      const { flags, phases, program, ...rest } = plan(input);
+      twice = rest.twice;
       const whole = withShim(program, {
         statusFile: options.statusFile,
         flags,
@@ -83,7 +79,6 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
   } catch (error) {
     close(ours);
     close(shimOurs);
-    instead?.close();
     throw error;
   } finally {
     close(theirs);
@@ -96,13 +91,11 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
     open = false;
     close(ours);
     close(shimOurs);
-    instead?.close();
   };
   try {
-    return await seeItStart(spec, options, isTwice, shim, ours, shimOurs, instead);
+    return await seeItStart(spec, options, twice, shim, ours, shimOurs);
   } catch (error) {
     hangUp();
-    options.onFailure?.();
     await readable(shim.pidfd);
     waitForExit(shim.pidfd);
     throw explainClone(error, spec);
@@ -114,14 +107,31 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
   }
 }
 
+/** Has the shim take the master side of the terminal that a process offers. */
+async function giveTerminal(
+  { pid, pidfd, results }: Spawned,
+  { windowSize }: DetachedOptions,
+  ours: number,
+  shimOurs: number,
+): Promise<void> {
+  if (!await receive(ours, 1)) return;
+  if (windowSize) {
+    const master = syscall("pidfd_getfd", pidfd, results.of("terminal")!, 0);
+    setWindowSize(master, windowSize);
+    close(master);
+  }
+  syscall("write", shimOurs, new Uint8Array(new BigUint64Array([BigInt(pid)]).buffer), 8);
+  await receive(shimOurs, 1);
+  goOn(ours);
+}
+
 async function seeItStart(
   spec: Spec,
   options: DetachedOptions,
-  twice: boolean,
+  twice: Plan["twice"],
   shim: Spawned,
   ours: number,
   shimOurs: number,
-  instead: Fallback | undefined,
 ): Promise<Detached> {
   const { results } = shim, terminal = spec.process.terminal ?? false;
   const failed = async () => {
@@ -140,24 +150,17 @@ async function seeItStart(
   let child: Spawned = { pid: first, pidfd: syscall("pidfd_open", first, 0), results };
   try {
     if (!twice) options.onBorn?.(first, shim.pid);
-    instead?.follow(child);
     goOn(ours);
-    if (twice) {
-      child = await takeChild(child, ours, false);
-      instead?.follow(child);
-      options.onBorn?.(child.pid, shim.pid);
-    }
-    if (options.network) await giveNetwork(child, ours, options.network);
-    if (terminal && await receive(ours, 1)) {
-      if (options.windowSize) {
-        const master = syscall("pidfd_getfd", child.pidfd, results.of("terminal")!, 0);
-        setWindowSize(master, options.windowSize);
-        close(master);
-      }
-      syscall("write", shimOurs, new Uint8Array(new BigUint64Array([BigInt(child.pid)]).buffer), 8);
-      await receive(shimOurs, 1);
-      goOn(ours);
-    }
+    child = await answer(child, ours, {
+      twice,
+      network: options.network,
+      takeChild: async (first) => {
+        child = await takeChild(first, ours, shim.pid);
+        if (child !== first) options.onBorn?.(child.pid, shim.pid);
+        return child;
+      },
+      terminal: terminal ? (process) => giveTerminal(process, options, ours, shimOurs) : undefined,
+    });
     // The program's end of the pair is closed by its execve, or by its death.
     await readable(ours);
     const failure = await failed();

@@ -2,6 +2,7 @@
  * What a program and its caller say to each other while it runs, over a pair of sockets: a byte "I wait for you", a byte "go
  * on", the number of a process. The end of either side is seen by the other.
  */
+import { MiniError } from "../ffi/errors.ts";
 import { waitForExit } from "../ffi/exit_status.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
@@ -32,18 +33,39 @@ export async function receivePid(sync: number): Promise<number | undefined> {
 /**
  * Takes over the process that a first one has cloned as a child of its own parent (plan_child.ts).
  *
- * @param reap whether that parent is this process, which then reaps the first one.
+ * @param parent the number of that parent: this process, which then reaps the first one, or a shim.
+ * @throws {MiniError} when the number is that of no child of it. The new process has the pair as well, and where it can be traced
+ *   (exec) others could speak in the first one's place.
  */
-export async function takeChild(first: Spawned, sync: number, reap = true): Promise<Spawned> {
+export async function takeChild(first: Spawned, sync: number, parent = Deno.pid): Promise<Spawned> {
   const pid = await receivePid(sync);
   if (pid === undefined) return first;
   // It waits for us, so that the number is still its own.
-  const pidfd = syscall("pidfd_open", pid, 0);
-  if (reap) waitForExit(first.pidfd);
+  const pidfd = openChild(pid, parent);
+  if (parent === Deno.pid) waitForExit(first.pidfd);
   else await readable(first.pidfd);
   close(first.pidfd);
   goOn(sync);
   return { pid, pidfd, results: first.results };
+}
+
+function openChild(pid: number, parent: number): number {
+  const pidfd = trySyscall("pidfd_open", pid, 0);
+  if (pidfd >= 0 && parentOf(pid) === parent) return pidfd;
+  if (pidfd >= 0) close(pidfd);
+  throw new MiniError("a process of the container has interfered while another one was being made in it");
+}
+
+/** The fourth field of /proc/PID/stat; the second one, the name, may hold anything. Undefined if there is no such process. */
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  } catch (error) {
+    // ESRCH: it ended while we were reading.
+    if (error instanceof Deno.errors.NotFound || (error as Error).message.includes("os error 3)")) return undefined;
+    throw error;
+  }
 }
 
 /** Takes the master of the terminal that a program offers (plan_streams.ts); undefined if it has ended instead. */
@@ -62,11 +84,43 @@ export async function takeTerminal(
 /** Sets up the networks of a container: `pid` is in its network namespace, `socket` is a netlink socket of that namespace, and ours. */
 export type ConfigureNetwork = (pid: number, socket: number) => void | Promise<void>;
 
-/** Takes the socket that a program offers (plan_network.ts) and sets up its networks. Nothing happens if it has ended instead. */
-export async function giveNetwork(spawned: Spawned, sync: number, configure: ConfigureNetwork): Promise<void> {
-  if (!await receive(sync, 1)) return;
-  await configure(spawned.pid, syscall("pidfd_getfd", spawned.pidfd, spawned.results.of(NETWORK_SOCKET)!, 0));
-  goOn(sync);
+/** What the caller of a plan has to do, beside handing on what it is told. */
+export interface Part {
+  /** When the process is another one (plan.ts, `twice`). */
+  readonly twice: false | "first" | "last";
+  /** Takes it over. */
+  takeChild(first: Spawned): Promise<Spawned>;
+  readonly network?: ConfigureNetwork | undefined;
+  /** Takes its terminal, where it has one. */
+  readonly terminal?: ((spawned: Spawned) => Promise<void>) | undefined;
+}
+
+/** Answers a plan's program in the order in which it asks; if it has ended, nothing more happens. @returns the container's process. */
+export async function answer(spawned: Spawned, sync: number, part: Part): Promise<Spawned> {
+  const { twice, network } = part;
+  let process = twice === "first" ? await part.takeChild(spawned) : spawned;
+  let socket: number | undefined;
+  const configure = async () => {
+    const given = socket;
+    if (given === undefined) return;
+    socket = undefined;
+    await network!(process.pid, given);
+    goOn(sync);
+  };
+  try {
+    if (network && await receive(sync, 1)) {
+      socket = syscall("pidfd_getfd", process.pidfd, process.results.of(NETWORK_SOCKET)!, 0);
+    }
+    if (twice !== "last") await configure();
+    await part.terminal?.(process);
+    if (twice === "last") {
+      process = await part.takeChild(spawned);
+      if (process !== spawned) await configure();
+    }
+    return process;
+  } finally {
+    if (socket !== undefined) close(socket);
+  }
 }
 
 /** Ends a program that is waited for no longer: whatever it waits for, it sees the end of the pair. */

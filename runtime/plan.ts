@@ -2,12 +2,11 @@
  * From an OCI specification to the program that makes the container: pure, so that a plan can be looked at, compared and
  * tested without root.
  */
-import { CLONE_NEWNS, O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
+import { O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
-import type { Fallback } from "../ffi/fallback.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
 import type { OwnNamespace } from "../ffi/user_namespace.ts";
-import { cloneSibling, tellChild } from "./plan_child.ts";
+import { cloneSibling, nothingToTake, passed, tellChild } from "./plan_child.ts";
 import { environmentMade, type Gate, lookForProgram, newKeyring, waitForStart } from "./plan_create.ts";
 import { consoleOperations, deviceOperations } from "./plan_devices.ts";
 import { initOperations } from "./plan_init.ts";
@@ -35,8 +34,10 @@ import {
 import { awaitNetwork, offerNetwork } from "./plan_network.ts";
 import { components, makeInside, openInside, ROOT } from "./plan_paths.ts";
 import {
+  becomeUser,
   dieWithParent,
   execOperations,
+  giveUpCapabilities,
   identityOperations,
   orphaned,
   rlimitOperations,
@@ -54,7 +55,14 @@ import {
   rootOperations,
 } from "./plan_root.ts";
 import { schedulingOperations } from "./plan_scheduling.ts";
-import { offerTerminal, openTerminal, ownStreams, type Stream, streamOperations } from "./plan_streams.ts";
+import {
+  offerTerminal,
+  openTerminal,
+  ownStreams,
+  sessionOperations,
+  type Stream,
+  streamOperations,
+} from "./plan_streams.ts";
 import { seccompOperations, usesNotify } from "./plan_seccomp.ts";
 import type { Spec } from "./spec.ts";
 
@@ -90,8 +98,8 @@ export interface PlanInput {
   readonly gate?: Gate;
   /** Whether the caller sets up its networks (plan_network.ts). */
   readonly network?: boolean;
-  /** What stands in for calls that are missing here (ffi/without). */
-  readonly fallback?: Pick<Fallback, "lower"> | undefined;
+  /** Nothing of it is in the pid namespace that it joins before it is all that it is to be (joined_pid.ts). */
+  readonly joinsLast?: boolean;
 }
 
 /** What an operation is about, for people. */
@@ -100,8 +108,11 @@ export type Phase = "namespaces" | "root" | "mounts" | "devices" | "security" | 
 /** A plan: the flags for clone3 and the program that runs behind it. */
 export interface Plan {
   readonly flags: bigint;
-  /** The program's first process clones the container (plan_child.ts) and tells its number. */
-  readonly twice: boolean;
+  /**
+   * The program's first process clones the container (plan_child.ts) and tells its number: at first, or when it has taken part in
+   * everything else that the caller is asked for, except networks and what a gate is for.
+   */
+  readonly twice: false | "first" | "last";
   readonly program: Program;
   /** What its operations are about, and how many of them, in order. */
   readonly phases: readonly { readonly phase: Phase; readonly length: number }[];
@@ -120,7 +131,8 @@ export function plan(input: PlanInput): Plan {
   }
   // A pid namespace holds for children only. And only namespaces that are made by a process inside a user namespace belong to
   // it. So a first process enters these, and clones the container as the caller's own child.
-  const twice = namespaces.pid !== undefined || user;
+  const last = input.joinsLast ?? false, first = !last && (namespaces.pid !== undefined || user);
+  const twice = last ? "last" : first && "first", clonesAtAll = twice !== false;
   const isFresh = (path: string) => mounts.some((m) => m.destination === path && m.type === "tmpfs");
   const isBound = (path: string) => mounts.some((m) => m.destination === path && isBind(m));
   const seccomp = seccompOperations(linux.seccomp, process.noNewPrivileges ?? false, gate && descriptors.sync);
@@ -137,7 +149,8 @@ export function plan(input: PlanInput): Plan {
         ]
         : []),
       ...joinNamespaces(spec, namespaces),
-      ...(twice ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
+      ...(first ? cloneSibling(descriptors.sync, flags, "the container itself, where we are now") : []),
+      ...(last ? [op("unshare", [flags], "namespaces of its own")] : []),
       ...makeNamespaces(spec),
       ...(input.network ? offerNetwork(descriptors.sync) : []),
     ]],
@@ -156,7 +169,7 @@ export function plan(input: PlanInput): Plan {
         ? []
         : deviceOperations(linux.devices ?? [], user || facts.own !== undefined, isFresh("/dev"))),
       // As late as can be: it takes as long as what is mounted above.
-      ...(input.network ? awaitNetwork(descriptors.sync) : []),
+      ...(input.network && !last ? awaitNetwork(descriptors.sync) : []),
       ...(process.terminal
         ? [
           ...openTerminal(result(ROOT), process.user.uid),
@@ -173,7 +186,7 @@ export function plan(input: PlanInput): Plan {
       ...(spec.root.readonly ? [readonlyRoot(ROOT)] : []),
     ]],
     ["root", [
-      ...(gate ? environmentMade(descriptors.sync) : []),
+      ...(gate && !last ? environmentMade(descriptors.sync) : []),
       ...(gate?.noPivot ? coverOperations() : pivotOperations()),
       ...propagationOperations(linux.rootfsPropagation),
     ]],
@@ -183,14 +196,27 @@ export function plan(input: PlanInput): Plan {
       ...personalityOperations(spec),
       ...rlimitOperations(process),
       ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
+      ...(last ? [] : sessionOperations(process.terminal ?? false)),
       ...ownStreams(process, gate?.ownStreams),
       ...workingDirectory(process.cwd),
     ]],
     ["security", [
       ...(gate ? lookForProgram(process) : []),
       ...labelOperations(process),
+      ...(last
+        ? [
+          ...giveUpCapabilities(process, facts.lastCapability, seccomp.early.length > 0 ? ["CAP_SYS_ADMIN"] : []),
+          ...nothingToTake([...passed(gate?.preserveFds ?? 0), descriptors.sync, ...gate ? [gate.fifo] : []]),
+          ...cloneSibling(descriptors.sync, 0n, "the container itself, in the pid namespace at last"),
+          ...(input.network ? awaitNetwork(descriptors.sync) : []),
+          ...(gate ? environmentMade(descriptors.sync) : []),
+          ...sessionOperations(process.terminal ?? false),
+        ]
+        : []),
       ...seccomp.early,
-      ...identityOperations(process, facts.lastCapability, facts.own?.setgroups),
+      ...(last
+        ? becomeUser(process, facts.lastCapability, facts.own?.setgroups)
+        : identityOperations(process, facts.lastCapability, facts.own?.setgroups)),
       ...(gate ? [] : dieWithParent(descriptors.sync)),
       // The init is filtered as well: what the container's root makes it do by ptrace must not get around the filter.
       ...(input.init ? [...seccomp.late, ...initOperations(process.terminal ?? false)] : []),
@@ -208,13 +234,12 @@ export function plan(input: PlanInput): Plan {
         gate?.preserveFds,
       ),
       orphaned(),
-      ...(twice ? tellChild(descriptors.sync) : []),
+      ...(clonesAtAll ? tellChild(descriptors.sync) : []),
     ]],
   ];
-  const planned = sections.map(([, operations]) => operations), begin = twice ? 0n : flags;
-  const parts = input.fallback?.lower(planned, (begin & CLONE_NEWNS) !== 0n) ?? planned;
-  const phases = sections.map(([phase], i) => ({ phase, length: parts[i]!.length }));
-  return { flags: begin, twice, program: parts.flat(), phases };
+  const program = sections.flatMap(([, operations]) => operations);
+  const phases = sections.map(([phase, { length }]) => ({ phase, length }));
+  return { flags: clonesAtAll ? 0n : flags, twice, program, phases };
 }
 
 /** A root whose ids are those of a user namespace is made before that is entered (plan_root.ts). */

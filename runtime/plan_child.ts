@@ -1,5 +1,6 @@
 /** A process in a container, made by a first process that goes to the right place before it clones. */
 import { CLONE_ARGS_SIZE, CLONE_PARENT, P_PID, WEXITED } from "../ffi/constants.ts";
+import { closeAllBut } from "../ffi/close_all_but.ts";
 import { type Argument, op, type Operation } from "../ffi/program.ts";
 
 const CLONE_PARENT_SETTID = 0x100000n, SIGCHLD = 17;
@@ -32,6 +33,16 @@ export function tellChild(sync: number): Operation[] {
     op("exit_group", [0], "it goes on alone"),
   ];
 }
+
+/** The descriptors of a program that keeps so many above its standard streams. */
+export const passed = (preserveFds: number): number[] => Array.from({ length: 3 + preserveFds }, (_, i) => i);
+
+/**
+ * What comes before the clone of a process that others in its pid namespace may trace: it is born with what its program gets, and with
+ * what it says to the caller through.
+ */
+export const nothingToTake = (kept: readonly number[]): Operation[] =>
+  closeAllBut(kept, "nothing of ours is open in what the container's processes can see");
 
 /** Clones a child that nobody else will wait for; the operations that follow are its own. The first process stays in `reapChild`. */
 export function cloneAlone(why: string): Operation[] {

@@ -4,7 +4,9 @@
  * No process of ours stays for it. Its own process has done everything but the last step, and waits in a `read` for one byte
  * from a FIFO; whoever is the subreaper above the command that made it is its parent from then on.
  */
+import { closeAllBut } from "../ffi/close_all_but.ts";
 import { op, type Operation } from "../ffi/program.ts";
+import { passed } from "./plan_child.ts";
 import { execCandidates, LOOK, waitForCaller } from "./plan_process.ts";
 import type { Process } from "./spec.ts";
 
@@ -61,12 +63,9 @@ export const WAIT_FOR_START = "wait for start";
  * get at it there.
  */
 export function waitForStart(sync: number, { fifo, preserveFds }: Gate): Operation[] {
-  const close = (first: number, last: number) =>
-    first > last ? [] : [op("close_range", [first, last, 0], "nothing of ours is open while it waits")];
   return [
     ...waitForCaller(sync, "it is made"),
-    ...close(3 + preserveFds, fifo - 1),
-    ...close(fifo + 1, 0xffffffff),
+    ...closeAllBut([...passed(preserveFds), fifo], "nothing of ours is open while it waits"),
     op("read", [fifo, { cell: "sync", size: 8 }, 1], "wait for the start", { name: WAIT_FOR_START }),
   ];
 }

@@ -1,7 +1,7 @@
 /** A further process in a running container: the program that joins its namespaces and becomes what is asked for. */
 import { AT_FDCWD, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { op, type Program, result } from "../ffi/program.ts";
-import { cloneAlone, cloneSibling, reapChild, tellChild } from "./plan_child.ts";
+import { cloneAlone, cloneSibling, nothingToTake, passed, reapChild, tellChild } from "./plan_child.ts";
 import {
   becomeUser,
   dieWithParent,
@@ -16,7 +16,14 @@ import { labelOperations, openLabels } from "./lsm.ts";
 import { becomeItsRoot } from "./plan_namespaces.ts";
 import { affinityOperations, schedulingOperations } from "./plan_scheduling.ts";
 import { seccompOperations } from "./plan_seccomp.ts";
-import { offerTerminal, openTerminal, ownStreams, type Stream, streamOperations } from "./plan_streams.ts";
+import {
+  offerTerminal,
+  openTerminal,
+  ownStreams,
+  sessionOperations,
+  type Stream,
+  streamOperations,
+} from "./plan_streams.ts";
 import type { LinuxSeccomp } from "./seccomp_types.ts";
 import type { Process } from "./spec.ts";
 
@@ -77,12 +84,15 @@ export function planExec(input: ExecInput): Program {
     ...rlimitOperations(process),
     ...ownStreams(process, input.ownStreams),
     ...workingDirectory(process.cwd),
+    ...(terminal ? offerTerminal(sync) : []),
+    // A label is for the next program, of a child as well.
+    ...labelOperations(process),
     // A filter that is loaded without no_new_privs takes a capability.
     ...giveUpCapabilities(process, input.lastCapability, seccomp.early.length > 0 ? ["CAP_SYS_ADMIN"] : []),
-    ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
-    ...(terminal ? offerTerminal(sync) : []),
     ...streamOperations(terminal, input.streams),
-    ...labelOperations(process),
+    ...nothingToTake([...passed(input.preserveFds ?? 0), sync]),
+    ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
+    ...sessionOperations(terminal),
     ...seccomp.early,
     ...becomeUser(process, input.lastCapability, input.setgroups),
     ...(input.detached || input.outlives ? [] : dieWithParent(sync)),

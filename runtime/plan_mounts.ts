@@ -46,6 +46,8 @@ export interface MountFacts {
   readonly cgroup2: boolean;
   /** The caller's end of a socket pair, if it fills a tmpfs with what the root has in its place (`tmpcopyup`). */
   readonly copyUp?: number;
+  /** The procfs of a pid namespace that is joined at the end, by the places of mounts in the list (joined_pid.ts). */
+  readonly procs?: ReadonlyMap<number, number>;
 }
 
 /** Attaches the detached mount behind one descriptor to the place behind another. */
@@ -97,6 +99,20 @@ export function newFilesystem(
   ];
 }
 
+/** The attributes of which a mount of a procfs has those that are asked for, and no other. */
+const OF_MOUNT = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+/** A mount that the caller has made, attached nowhere, in the place of a new instance. */
+const takenFilesystem = (name: string, fd: number, attributes: number, on: string): Operation[] => [
+  op("fcntl", [fd, F_DUPFD_CLOEXEC, 0], `what is to be on ${on}`, { name, on }),
+  op(
+    "mount_setattr",
+    [result(name), "", AT_EMPTY_PATH, mountAttr(attributes, OF_MOUNT & ~attributes, MS_PRIVATE), 32],
+    "its own options",
+    { on },
+  ),
+];
+
 /** A file system of the container's own on its destination. */
 function filesystemMount(
   mount: Mount,
@@ -128,14 +144,17 @@ function filesystemMount(
       resolve: RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
     });
   }
+  const given = facts.procs?.get(i);
   return [
-    ...newFilesystem(
-      name,
-      type,
-      [["source", mount.source ?? type], ...kernelData],
-      copyUp ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
-      destination,
-    ),
+    ...(given === undefined
+      ? newFilesystem(
+        name,
+        type,
+        [["source", mount.source ?? type], ...kernelData],
+        copyUp ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
+        destination,
+      )
+      : takenFilesystem(name, given, attributes, destination)),
     ...(copyUp ? waitForCaller(facts.copyUp!, `${destination} is to be filled`) : []),
     ...(copyUp && attributes & MOUNT_ATTR_RDONLY
       ? [
@@ -161,7 +180,7 @@ function filesystemMount(
 }
 
 /** The first word of struct statfs for a procfs, statfs(2). */
-const PROC_SUPER_MAGIC = 0x9fa0;
+export const PROC_SUPER_MAGIC = 0x9fa0;
 
 /**
  * Stops where the place of a mount is in /proc, whatever links led there: what is mounted there would take the place of what

@@ -3,7 +3,7 @@
  * puts interfaces into the namespace and configures them through it, and so sees for itself what fails and why.
  */
 import { AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW } from "../ffi/constants.ts";
-import { op, type Operation, result } from "../ffi/program.ts";
+import { op, type Operation } from "../ffi/program.ts";
 
 /** The name of the operation that opens the socket. */
 export const NETWORK_SOCKET = "network socket";
@@ -20,12 +20,11 @@ export function offerNetwork(sync: number): Operation[] {
   ];
 }
 
-/** Waits until the networks are there. */
+/** Waits until the networks are there. The socket is closed with all that the container has no use for. */
 export function awaitNetwork(sync: number): Operation[] {
   return [
     op("read", [sync, { cell: "sync", size: 8 }, 1], "wait for our networks", {
       jump: { when: "=", than: 0, to: "orphaned" },
     }),
-    op("close", [result(NETWORK_SOCKET)], "done with the socket"),
   ];
 }

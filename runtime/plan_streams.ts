@@ -38,23 +38,21 @@ export function openTerminal(root: Argument, uid: number): Operation[] {
 /** The caller takes the terminal's master while this waits. */
 export const offerTerminal = (sync: number) => waitForCaller(sync, "the terminal is there to be taken");
 
-/** A new session whose standard streams are the terminal, or `streams`. */
+/** The standard streams: the terminal, or `streams`. */
 export function streamOperations(terminal: boolean, streams: readonly Stream[]): Operation[] {
-  const session = op("setsid", [], "a session of its own, without a terminal of the host's");
-  if (terminal) {
-    return [
-      session,
-      op("ioctl", [result("tty"), TIOCSCTTY, 0], "the terminal is the session's"),
-      ...[0, 1, 2].map((fd) => op("dup3", [result("tty"), fd, 0], "the terminal")),
-    ];
-  }
+  if (terminal) return [0, 1, 2].map((fd) => op("dup3", [result("tty"), fd, 0], "the terminal"));
   const names = ["standard input", "standard output", "standard error"];
+  return streams.flatMap((fd, i) => {
+    if (fd === "null") return nullOperations(i, names[i]!);
+    return fd === i ? [] : [op("dup3", [fd, i, 0], names[i]!)];
+  });
+}
+
+/** A new session, whose terminal is the one that is the standard input, if any. */
+export function sessionOperations(terminal: boolean): Operation[] {
   return [
-    session,
-    ...streams.flatMap((fd, i) => {
-      if (fd === "null") return nullOperations(i, names[i]!);
-      return fd === i ? [] : [op("dup3", [fd, i, 0], names[i]!)];
-    }),
+    op("setsid", [], "a session of its own, without a terminal of the host's"),
+    ...(terminal ? [op("ioctl", [0, TIOCSCTTY, 0], "the terminal is the session's")] : []),
   ];
 }
 

@@ -90,7 +90,7 @@ const descriptors = (namespaces: NamespaceDescriptors) => ({ descriptors: { sync
 
 Deno.test("a pid namespace that is joined holds for children, so the container is cloned by a first process", () => {
   const { flags, twice, program } = plan(input(spec((s) => joins(s, "pid", "uts")), descriptors({ pid: 7, uts: 8 })));
-  assertEquals([flags, twice], [0n, true]);
+  assertEquals([flags, twice], [0n, "first"]);
   const clone = program[at(program, "clone3")]!.args[0] as { words: unknown[] };
   assertEquals(clone.words[0], CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_PARENT | 0x100000n);
   for (const [fd, type] of [[7, CLONE_NEWPID], [8, CLONE_NEWUTS]] as const) {
@@ -101,6 +101,31 @@ Deno.test("a pid namespace that is joined holds for children, so the container i
   assertEquals(program.at(-1)!.call, "exit_group");
   const without = plan(input(spec((s) => joins(s, "uts")), descriptors({ uts: 8 })));
   assertEquals([without.twice, without.flags & (CLONE_NEWUTS | CLONE_NEWPID)], [false, CLONE_NEWPID]);
+});
+
+Deno.test("what others in a joined pid namespace could take is made and given up before anything of the container is in it", () => {
+  const made = spec((s) => joins(s, "pid"));
+  for (const terminal of [false, true]) {
+    const { twice, program } = plan(input({ ...made, process: { ...made.process, terminal } }, {
+      ...descriptors({ pid: 7 }),
+      joinsLast: true,
+      network: true,
+      init: true,
+    }));
+    assertEquals(twice, "last");
+    const clone = at(program, "clone3"), calls = program.slice(clone + 1).map((o) => o.call);
+    for (
+      const call of ["setns", "mount", "fsopen", "open_tree", "openat2", "openat", "socket", "pivot_root", "chdir"]
+    ) {
+      assertEquals(calls.indexOf(call as Operation["call"]), -1, call);
+    }
+    const dropped = program.findLastIndex((o) => o.call === "prctl" && o.args[0] === 24);
+    assert(dropped > 0 && dropped < at(program, "capset") && at(program, "capset") < clone);
+    // Its standard streams, and what it speaks to the caller through.
+    const closed = program.slice(0, clone).filter((o) => o.call === "close_range").map((o) => o.args.slice(0, 2));
+    assertEquals(closed, [[4, 0xffffffff]]);
+    assert(at(program, "setsid") > clone);
+  }
 });
 
 const userSpec = (s: Spec) => {

@@ -1,7 +1,6 @@
 /** The commands about what containers print, without their implementations. */
 
 import type { CommandRow } from "../command.ts";
-import { detachKeys } from "../common_flags.ts";
 
 /** `mini logs`. */
 export const logs: CommandRow = {
@@ -39,10 +38,15 @@ export const attach: CommandRow = {
   signals: "forwarded",
   aliases: ["container attach"],
   group: "Run containers",
-  summary: "Connect this terminal, or standard streams, to a container that runs",
+  summary: "Connect this terminal, or standard streams, to a container in the background",
   usage: "[OPTIONS] CONTAINER",
   flags: [
-    detachKeys,
+    {
+      name: "detach-keys",
+      kind: "string",
+      default: "ctrl-p,ctrl-q",
+      description: "Keys that leave it running, where it has a terminal",
+    },
     { name: "no-stdin", kind: "boolean", description: "Only show what it prints" },
     { name: "sig-proxy", kind: "boolean", default: "true", description: "Send it the signals that are sent to us" },
   ],

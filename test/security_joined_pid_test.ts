@@ -1,0 +1,52 @@
+/** Processes that may trace, in a pid namespace that others come into: nothing of the host's is ever seen there. */
+import { assert, assertEquals } from "@std/assert";
+import { miniTest, until } from "./harness.ts";
+import { inTerminal } from "./pty.ts";
+
+const words = (text: string) => text.split(" ").filter(Boolean);
+
+/** Looks at every process that it sees, all the time: whose root it has, what it may do, and what it holds beside its streams. */
+const WATCHER = `
+  echo watching
+  until [ -e /stop ]; do for p in /proc/[0-9]*; do
+    [ -e $p/root/usr/lib/os-release ] && echo "root of the host"
+    grep -h ^Cap $p/status
+    for fd in $p/fd/*; do case "\${fd##*/}" in 0|1|2|10|255) ;; *) readlink $fd;; esac; done
+  done; done 2>/dev/null | sed 's/[0-9]*]$/]/' | sort -u`;
+
+miniTest(
+  "a container that may trace finds nothing to take in those that join its pid namespace, nor in exec",
+  async ({ mini, start, command }) => {
+    assert(Deno.statSync("/usr/lib/os-release").isFile);
+    const running = start([
+      ...words("run --rm --name it --cap-add SYS_PTRACE starter sh -c"),
+      "echo ready; sleep 1000",
+    ]);
+    await until("the container", () => running.stdout() === "ready\n");
+    const watcher = start([...words("exec it sh -c"), WATCHER]);
+    await until("the watcher", () => watcher.stdout().includes("watching"));
+    for (let i = 0; i < 2; i++) {
+      for (const flags of ["", "-t", "--init", "--read-only -u 1000:1000 --cap-drop ALL"]) {
+        const line = [...words(`run --rm ${flags} --pid container:it starter`), "readlink", "/proc/self/exe"];
+        if (flags !== "-t") {
+          assertEquals(await mini(line), { status: 0, stdout: "/bin/busybox\n", stderr: "" }, flags);
+          continue;
+        }
+        assertEquals(await inTerminal([...command, ...line]), { status: 0, stdout: "/bin/busybox\r\r\n", stderr: "" });
+      }
+      assertEquals((await mini(words("run -d --name other --pid container:it starter sleep 1000"))).status, 0);
+      assertEquals((await mini(words("rm -f other"))).status, 0);
+      for (const flags of ["", "-u 1000", "-d"]) assertEquals((await mini(words(`exec ${flags} it true`))).status, 0);
+    }
+    assertEquals((await mini(words("exec it touch /stop"))).status, 0);
+    const seen = (await watcher.output).stdout.trim().split("\n").slice(1);
+    const given = 0xa80c25fbn;
+    for (const line of seen) {
+      const [, rights] = line.match(/^Cap\w+:\t(\w+)$/) ?? [];
+      if (rights === undefined) assertEquals(line, "socket:[]");
+      else assertEquals(BigInt(`0x${rights}`) & ~given, 0n, line);
+    }
+    await mini(["kill", "it"]);
+    await running.output;
+  },
+);
