@@ -5,6 +5,7 @@ import { type Line, link } from "../ffi/machine_code.ts";
 import { Elf } from "../tools/single_file/elf.ts";
 import { makeCodeCaches } from "../tools/single_file/code_cache.ts";
 import { openCompiler } from "../tools/single_file/compiler.ts";
+import { drawAddress, prelink } from "../tools/single_file/prelink.ts";
 import { packProgram } from "../tools/single_file/program.ts";
 import { singleFile, V8_FLAGS } from "../tools/single_file/single_file.ts";
 import { startAarch64 } from "../tools/single_file/start_aarch64.ts";
@@ -66,6 +67,7 @@ async function build(): Promise<void> {
   const files = { "a.txt": new TextEncoder().encode("hello"), empty: new Uint8Array() };
   const deno = await Deno.readFile(Deno.execPath());
   openCompiler(deno);
+  if (Deno.build.arch === "x86_64") prelink(deno, drawAddress());
   const built = singleFile(deno, program, files);
   await Deno.writeFile(file, built.stream(), { mode: 0o755 });
 }

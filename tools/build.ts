@@ -12,6 +12,7 @@ import { bundledName, flatten, HOT_COMMANDS, HOT_MODULES } from "./hot_commands.
 import { makeCodeCaches } from "./single_file/code_cache.ts";
 import { openCompiler } from "./single_file/compiler.ts";
 import { type HotScript, hotScripts } from "./single_file/hot.ts";
+import { drawAddress, prelink } from "./single_file/prelink.ts";
 import { packProgram, type Program } from "./single_file/program.ts";
 import { singleFile, V8_FLAGS } from "./single_file/single_file.ts";
 import { makeStarter } from "./starter/starter.ts";
@@ -120,13 +121,13 @@ async function withCompile(to: string, files: string[]): Promise<void> {
   tryOut(to);
 }
 
-/** Opens Deno's compiler to our program, and says why it starts slower where that cannot be done. */
-function tryOpenCompiler(executable: Uint8Array): boolean {
+/** Makes one of the changes to the `deno` executable that a start is faster with; says why it is slower without. */
+function tryTo(change: () => void, without: string): boolean {
   try {
-    openCompiler(executable);
+    change();
     return true;
   } catch (error) {
-    say(`without code caches, because ${error instanceof Error ? error.message : error}`);
+    say(`${without}, because ${error instanceof Error ? error.message : error}`);
     return false;
   }
 }
@@ -134,7 +135,9 @@ function tryOpenCompiler(executable: Uint8Array): boolean {
 async function withDeno(to: string, build: string | undefined, files: string[]): Promise<void> {
   const embedded = Object.fromEntries(files.map((name) => [name, Deno.readFileSync(`${BUILD}/${name}`)]));
   const executable = Deno.readFileSync(Deno.execPath());
-  const packed = program(build, tryOpenCompiler(executable));
+  const packed = program(build, tryTo(() => openCompiler(executable), "without code caches"));
+  // Relocations of other machines are not known (prelink.ts).
+  if (Deno.build.arch === "x86_64") tryTo(() => prelink(executable, drawAddress()), "without an address of its own");
   let file: Blob;
   try {
     file = singleFile(executable, packed, embedded);

@@ -1,4 +1,4 @@
-/** What tools/single_file must know about an ELF file, and the one change it makes to it. See elf(5). */
+/** What tools/single_file must know about an ELF file, and how it adds a segment to one. See elf(5). */
 
 const PT_LOAD = 1, PT_DYNAMIC = 2, PT_NOTE = 4;
 const DT_STRTAB = 5, DT_SYMTAB = 6, DT_RELA = 7, DT_RELASZ = 8;
@@ -20,17 +20,17 @@ interface ProgramHeader {
 /** A 64-bit little-endian ELF executable in memory. */
 export class Elf {
   readonly #view: DataView<ArrayBuffer>;
-  readonly #headers: readonly ProgramHeader[];
+  readonly headers: readonly ProgramHeader[];
 
-  /** Throws if the bytes are no position-independent 64-bit executable that the dynamic linker loads. */
+  /** Throws if the bytes are no 64-bit executable. */
   constructor(readonly bytes: Uint8Array<ArrayBuffer>) {
     const view = this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const [ELF64, LITTLE_ENDIAN, ET_DYN] = [2, 1, 3];
+    const [ELF64, LITTLE_ENDIAN, ET_EXEC, ET_DYN] = [2, 1, 2, 3];
     if (
       bytes.length < 64 || view.getUint32(0) !== 0x7f454c46 || bytes[4] !== ELF64 || bytes[5] !== LITTLE_ENDIAN ||
-      view.getUint16(16, true) !== ET_DYN
-    ) throw new Error("it is no position-independent 64-bit ELF executable");
-    this.#headers = Array.from({ length: view.getUint16(56, true) }, (_, i) => {
+      ![ET_EXEC, ET_DYN].includes(view.getUint16(16, true))
+    ) throw new Error("it is no 64-bit ELF executable");
+    this.headers = Array.from({ length: view.getUint16(56, true) }, (_, i) => {
       const at = this.#u64(32) + i * view.getUint16(54, true);
       return {
         at,
@@ -58,31 +58,44 @@ export class Elf {
 
   /** The first address behind all segments where a new one can be. */
   get freeAddress(): number {
-    const end = Math.max(...this.#headers.filter((h) => h.type === PT_LOAD).map((h) => h.address + h.memorySize));
+    const end = Math.max(...this.headers.filter((h) => h.type === PT_LOAD).map((h) => h.address + h.memorySize));
     return Math.ceil(end / SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT;
   }
 
   /** Where in the file the byte is that will be at `address`. */
-  #offsetOf(address: number): number {
-    const header = this.#headers.find((h) =>
+  offsetOf(address: number): number {
+    const header = this.headers.find((h) =>
       h.type === PT_LOAD && address >= h.address && address < h.address + h.fileSize
     );
     if (!header) throw new Error(`no segment holds address 0x${address.toString(16)}`);
     return header.offset + address - header.address;
   }
 
-  /** The address of the slot that the dynamic linker fills with the address of `symbol`, by a relocation of this type. */
-  slotOf(symbol: string, relocationType: number): number {
-    const dynamic = this.#headers.find((h) => h.type === PT_DYNAMIC);
+  /** The entries of the dynamic section: where in the file the value of each is, by its tag. */
+  dynamic(): Map<number, number> {
+    const dynamic = this.headers.find((h) => h.type === PT_DYNAMIC);
     if (!dynamic) throw new Error("it is not dynamically linked");
     const tags = new Map<number, number>();
-    for (let at = dynamic.offset; at < dynamic.offset + dynamic.fileSize; at += 16) {
-      tags.set(this.#u64(at), this.#u64(at + 8));
+    for (let at = dynamic.offset; at < dynamic.offset + dynamic.fileSize; at += 16) tags.set(this.#u64(at), at + 8);
+    return tags;
+  }
+
+  /** Where in the file the first section of a type is. */
+  section(type: number): { offset: number; size: number } {
+    for (let i = 0, at = this.#u64(40); i < this.#view.getUint16(60, true); i++, at += 64) {
+      if (this.#view.getUint32(at + 4, true) === type) return { offset: this.#u64(at + 24), size: this.#u64(at + 32) };
     }
-    const table = (tag: number) => this.#offsetOf(tags.get(tag) ?? 0);
+    throw new Error(`it has no section of type ${type}`);
+  }
+
+  /** The address of the slot that the dynamic linker fills with the address of `symbol`, by a relocation of this type. */
+  slotOf(symbol: string, relocationType: number): number {
+    const tags = this.dynamic();
+    const value = (tag: number) => tags.has(tag) ? this.#u64(tags.get(tag)!) : 0;
+    const table = (tag: number) => this.offsetOf(value(tag));
     const [names, symbols, relocations] = [table(DT_STRTAB), table(DT_SYMTAB), table(DT_RELA)];
     const wanted = new TextEncoder().encode(symbol + "\0");
-    for (let at = relocations; at < relocations + (tags.get(DT_RELASZ) ?? 0); at += 24) {
+    for (let at = relocations; at < relocations + value(DT_RELASZ); at += 24) {
       if (this.#view.getUint32(at + 8, true) !== relocationType) continue;
       const name = names + this.#view.getUint32(symbols + 24 * this.#view.getUint32(at + 12, true), true);
       if (wanted.every((letter, i) => this.bytes[name + i] === letter)) return this.#u64(at);
@@ -97,8 +110,8 @@ export class Elf {
   addSegment(offset: number, address: number, size: number): void {
     // The kernel and the dynamic linker want loaded segments in the order of their addresses: a note in front of the last
     // of them would not do.
-    const lastLoad = Math.max(...this.#headers.filter((h) => h.type === PT_LOAD).map((h) => h.at));
-    const note = this.#headers.findLast((h) => h.type === PT_NOTE && h.at > lastLoad);
+    const lastLoad = Math.max(...this.headers.filter((h) => h.type === PT_LOAD).map((h) => h.at));
+    const note = this.headers.findLast((h) => h.type === PT_NOTE && h.at > lastLoad);
     if (!note) throw new Error("it has no note behind its loaded segments to put ours in place of");
     this.#view.setUint32(note.at, PT_LOAD, true);
     this.#view.setUint32(note.at + 4, PF_R | PF_X, true);
