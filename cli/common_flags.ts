@@ -30,6 +30,14 @@ export const filterBy = (...keys: readonly string[]): Flag => ({
   description: "Only what matches, by",
 });
 
+/** `--detach-keys`. */
+export const detachKeys: Flag = {
+  name: "detach-keys",
+  kind: "string",
+  default: "ctrl-p,ctrl-q",
+  description: "Keys that leave it running, where it has a terminal",
+};
+
 /** `--no-trunc`. */
 export const noTrunc: Flag = { name: "no-trunc", kind: "boolean", description: "Shorten nothing" };
 

@@ -80,7 +80,10 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
   if (name !== undefined) checkName(name);
   const hostname = flags.string("hostname");
   if (hostname) checkHostname(hostname);
-  const privileged = flags.boolean("privileged");
+  const privileged = flags.boolean("privileged"), restart = readRestart(flags.string("restart") ?? "no");
+  if (flags.boolean("rm") && restart.name !== "no") {
+    throw new MiniError("Conflicting options: --restart and --rm: what is removed at its end cannot be started again");
+  }
   return {
     args,
     interactive: flags.boolean("interactive"),
@@ -135,7 +138,7 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
       flags.list("device-cgroup-rule").map(readDeviceRule),
       privileged,
     ),
-    restart: readRestart(flags.string("restart") ?? "no"),
+    restart,
     health: await readHealth(flags),
     log: parseLogConfig(flags.string("log-driver"), flags.list("log-opt")),
   };

@@ -8,6 +8,7 @@ import { parseFilters } from "./filter.ts";
 import { humanSize } from "./human.ts";
 import { tellRemoval } from "./image_events.ts";
 import { pruneMatchers } from "./images_filters.ts";
+import { tell } from "./note.ts";
 import { write } from "./output.ts";
 
 /** Removes images that nobody needs. */
@@ -23,12 +24,13 @@ export default async function imagePrune({ flags, globals }: Invocation): Promis
 
 /** Lists images that were removed, and tells the events. Returns how many bytes they took. */
 export function tellPruned(state: string, pruned: Pruned): number {
-  const { untagged, deleted, bytes } = pruned;
+  const { untagged, deleted, bytes, unsure } = pruned;
   tellRemoval(state, pruned);
   emitPrune(state, "image", bytes);
   if (deleted.length > 0) {
     write("Deleted Images:\n" + untagged.map((name) => `untagged: ${name}\n`).join(""));
     write(deleted.map((id) => `deleted: ${id}\n`).join("") + "\n");
   }
+  if (unsure !== undefined) tell(unsure);
   return bytes;
 }

@@ -4,7 +4,7 @@ import { F_GETFL, O_ACCMODE, O_WRONLY } from "../ffi/constants.ts";
 import { trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import { Containers } from "../engine/containers.ts";
-import { logPlace } from "../engine/log_place.ts";
+import { isLogged, logPlace } from "../engine/log_place.ts";
 import { waitUntilTaken } from "../engine/logs/pending.ts";
 import { readLog, type ReadOptions } from "../engine/logs/read.ts";
 import type { ContainerRecord } from "../engine/record.ts";
@@ -23,10 +23,16 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   };
   const since = moment("since"), until = moment("until"), tail = readTail(flags.string("tail"));
   const containers = new Containers(globals.root, globals.state);
-  const { record } = await containers.get(args[0]!);
+  const { record, running } = await containers.get(args[0]!);
   if (record.log.driver === "none") {
     throw new MiniError(
       `container ${record.name} keeps no log (--log-driver none); 'mini attach ${record.name}' shows what it prints from now on`,
+    );
+  }
+  if (running && !running.shim && !isLogged(record)) {
+    throw new MiniError(
+      `container ${record.name} runs in the foreground and is removed at its end, so no log of it is kept; ` +
+        `'mini attach ${record.name}' shows what it prints from now on`,
     );
   }
   const place = logPlace(containers, record);

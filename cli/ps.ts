@@ -38,7 +38,11 @@ const COMMAND_WIDTH = 20;
 export default async function ({ flags, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state);
   await containers.sweepAll();
-  const all = await containers.list(noteDamage);
+  const damaged: string[] = [], all = await containers.list(noteDamage, damaged);
+  if (damaged.length > 0) {
+    all.push(...(await import("../engine/damaged.ts")).damagedContainers(containers, damaged));
+    all.sort((a, b) => b.record.created < a.record.created ? -1 : 1);
+  }
   const filters = flags.list("filter"), keys = splitFilters(filters).map(([key]) => key);
   const store = keys.includes("ancestor") ? new (await import("../images/store.ts")).Store(globals.root) : undefined;
   const matches = parseFilters(filters, psMatchers({ containers, all, store }));
@@ -68,7 +72,7 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
 }
 
 /** Whether it is among those that are listed without `--all`. */
-const isUp = ({ status }: Found) => status !== "created" && status !== "exited";
+const isUp = ({ status }: Found) => status !== "created" && status !== "exited" && status !== "dead";
 
 function row(containers: Containers, container: Found, whole: boolean): Row {
   const { record, status } = container;
@@ -98,6 +102,7 @@ function describeHealth(health: Health | undefined, status: Found["status"]): st
 
 function describe({ record, status }: Found): string {
   if (status === "restarting") return `Restarting (${record.end!.exitCode}) ${ago(new Date(record.end!.finishedAt))}`;
+  if (status === "dead") return "Dead (damaged record)";
   if (status === "paused") return `${describe({ record, status: "running" })} (Paused)`;
   if (status === "running") return `Up ${humanDuration(Date.now() - Date.parse(record.startedAt ?? record.created))}`;
   if (record.end) return `Exited (${record.end.exitCode}) ${ago(new Date(record.end.finishedAt))}`;

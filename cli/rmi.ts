@@ -5,6 +5,7 @@ import { removeImage } from "../engine/images.ts";
 import { tellRemoval } from "./image_events.ts";
 import type { Invocation } from "./command.ts";
 import { report } from "./main.ts";
+import { tell } from "./note.ts";
 import { write } from "./output.ts";
 
 /** Removes images, each one even if another one cannot be removed. */
@@ -14,8 +15,9 @@ export default async function rmi({ flags, args, globals }: Invocation): Promise
     try {
       const removal = await removeImage(globals.root, text, { force: flags.boolean("force") });
       tellRemoval(globals.state, removal);
-      const { untagged, deleted } = removal;
+      const { untagged, deleted, unsure } = removal;
       write(untagged.map((name) => `Untagged: ${name}\n`).join("") + deleted.map((id) => `Deleted: ${id}\n`).join(""));
+      if (unsure !== undefined) tell(unsure);
     } catch (error) {
       if (!(error instanceof MiniError)) throw error;
       status = report(error, 1, globals.debug);

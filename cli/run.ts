@@ -15,19 +15,19 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   // Everything that can be wrong in the words themselves is said before anything is fetched or made.
   const options = await readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
   const background = flags.boolean("detach");
-  if (options.restart.name !== "no" && !background) {
-    throw new MiniError("--restart is for containers in the background, where nobody would see them end: add -d");
-  }
-  if (options.health?.onFailure === "restart" && !background) {
-    throw new MiniError("--health-on-failure restart is for containers in the background: add -d");
-  }
   if (flags.boolean("step")) checkStep(flags);
   const source = await findSource(flags, args, globals).catch((error) => {
     throw explainHost(error, globals);
   });
   const containers = new Containers(globals.root, globals.state);
   const explain = await explainFlags(flags);
-  if (!background) return await run(containers, source, options, tell, { explain, step: await stepFlag(flags) });
+  if (!background) {
+    return await run(containers, source, options, tell, {
+      explain,
+      step: await stepFlag(flags),
+      ...options.tty && options.interactive ? { detachKeys: await detachKeys(flags) } : {},
+    });
+  }
   const { runInBackground } = await import("../engine/background.ts");
   write(`${await runInBackground(containers, source, options, tell, explain)}\n`);
   return 0;
@@ -61,6 +61,11 @@ function checkStep(flags: FlagValues): void {
     init: "--step talks to the container's program, and --init closes what they talk through: leave one of them out",
   };
   for (const [flag, why] of Object.entries(sayWhy)) if (flags.boolean(flag)) throw new MiniError(why);
+}
+
+/** Nothing of it is loaded without a terminal. */
+async function detachKeys(flags: FlagValues): Promise<readonly number[]> {
+  return (await import("../engine/detach_keys.ts")).parseDetachKeys(flags.string("detach-keys") ?? "");
 }
 
 /** Nothing of it is loaded without --step. */

@@ -1,6 +1,7 @@
 /** `mini start`: in the background, or with -a as `mini run` does. */
 import { MiniError } from "../ffi/errors.ts";
 import { Containers } from "../engine/containers.ts";
+import { parseDetachKeys } from "../engine/detach_keys.ts";
 import { startAttached, startContainer } from "../engine/lifecycle.ts";
 import type { Invocation } from "./command.ts";
 import { forEachNamed } from "./each.ts";
@@ -14,5 +15,6 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   if (args.length > 1) {
     throw new MiniError("one container at a time can have this terminal: start the others without -a and -i");
   }
-  return await startAttached(containers, await containers.get(args[0]!), interactive, tell);
+  const detachKeys = parseDetachKeys(flags.string("detach-keys") ?? "");
+  return await startAttached(containers, await containers.get(args[0]!), interactive, detachKeys, tell);
 }

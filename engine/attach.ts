@@ -1,4 +1,4 @@
-/** Attaching to a container in the background: what it prints from now on, and what is typed. */
+/** Attaching to a container that runs: what it prints from now on, and what is typed. */
 import { O_NONBLOCK, O_WRONLY } from "../ffi/constants.ts";
 import { Errno, errnoMeaning, MiniError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
@@ -8,11 +8,11 @@ import { isTerminal, makeRaw, type RawMode, setWindowSize, windowSize } from "..
 import type { Containers, Found } from "./containers.ts";
 import { DetachKeys } from "./detach_keys.ts";
 import { emitContainer } from "./events.ts";
-import { logPlace } from "./log_place.ts";
+import { logPlace, watchForeground } from "./log_place.ts";
 import { followLog } from "./logs/read.ts";
 import { endOf } from "./logs/reader.ts";
 import { pause } from "./pause.ts";
-import { openProcess } from "./process.ts";
+import { isAlive, openHelper, openProcess } from "./process.ts";
 import { Signals } from "./signals.ts";
 import { copyIn, setNonBlocking, writeOut } from "./stdio.ts";
 import { STREAMS } from "./streams.ts";
@@ -38,7 +38,7 @@ export type Attached = { readonly status: number } | "detached";
 /**
  * Shows what a container prints until it ends, or until we are detached from it.
  *
- * @throws {MiniError} when it does not run in the background, or its input cannot be ours.
+ * @throws {MiniError} when it does not run, or its input cannot be ours.
  */
 export async function attach(containers: Containers, found: Found, options: AttachOptions): Promise<Attached> {
   const { record, running, status } = found, { name, config } = record;
@@ -52,11 +52,6 @@ export async function attach(containers: Containers, found: Found, options: Atta
   }
   const input = options.input && config.openStdin;
   try {
-    if (!running.shim) {
-      throw new MiniError(
-        `container ${name} runs in the foreground of another command: only that can show and feed it`,
-      );
-    }
     if (config.tty && input && !isTerminal(0)) {
       throw new MiniError("standard input is not a terminal: give --no-stdin to see only what the container prints", 1);
     }
@@ -68,6 +63,15 @@ export async function attach(containers: Containers, found: Found, options: Atta
     return attached;
   } finally {
     close(process);
+  }
+}
+
+function sameFile(one: string, other: string): boolean {
+  try {
+    const [a, b] = [Deno.statSync(one), Deno.statSync(other)];
+    return a.ino === b.ino && a.dev === b.dev;
+  } catch {
+    return false; // it has just ended, or closed it
   }
 }
 
@@ -89,8 +93,9 @@ class Session implements Disposable {
   ) {}
 
   async openTerminal(): Promise<void> {
-    const { pid, startTicks } = this.found.running!.shim!;
-    const shim = openProcess({ pid, ...startTicks === undefined ? {} : { pidStartTicks: startTicks } });
+    const { shim: helper } = this.found.running!;
+    // A terminal whose keys nobody types in the foreground has nobody to type them here.
+    const shim = helper && openHelper(helper);
     if (shim === undefined) return;
     try {
       this.#terminal = await takeTerminal(this.containers, this.found.record.id, shim);
@@ -101,7 +106,8 @@ class Session implements Disposable {
   }
 
   async run(input: boolean): Promise<Attached> {
-    const { logFolder } = logPlace(this.containers, this.found.record);
+    const { containers, found: { record, running } } = this;
+    const { logFolder } = running!.shim ? logPlace(containers, record) : watchForeground(containers, record);
     const from = endOf(logFolder);
     Deno.addSignalListener("SIGWINCH", this.#resize);
     globalThis.addEventListener("unload", this.#restore);
@@ -150,14 +156,35 @@ class Session implements Disposable {
   async #copyIn(): Promise<void> {
     const { signal } = this.#stop;
     if (this.#terminal === undefined) {
-      const { id } = this.found.record;
-      const fifo = this.#keys = open(`${this.containers.stateFolder(id)}/${STREAMS.stdin}`, O_WRONLY | O_NONBLOCK);
-      await copyIn(0, fifo, signal);
+      this.#keys = this.#openInput();
+      if (this.#keys !== undefined) await copyIn(0, this.#keys, signal);
       return;
     }
     const keys = new DetachKeys(this.options.detachKeys, () => this.#result.resolve("detached"));
     // Its only end in raw mode: our terminal was hung up.
     if (await copyIn(0, this.#terminal, signal, keys.filter)) this.#result.resolve({ status: 128 + SIGHUP });
+  }
+
+  /** Where its standard input is written to; undefined if it has none, or has come to its end. */
+  #openInput(): number | undefined {
+    const { shim, owner, input } = this.found.running!;
+    if (shim) {
+      return open(`${this.containers.stateFolder(this.found.record.id)}/${STREAMS.stdin}`, O_WRONLY | O_NONBLOCK);
+    }
+    if (owner === undefined || input === undefined) return undefined;
+    const process = trySyscall("pidfd_open", owner, 0);
+    if (process < 0) return undefined;
+    try {
+      // It ends with its owner: while it runs, that process is no other.
+      const fd = isAlive(this.found.running!) ? trySyscall("pidfd_getfd", process, input, 0) : -1;
+      if (fd < 0) return undefined;
+      // Whose input has come to its end may have given the number to something else.
+      if (sameFile(`/proc/self/fd/${fd}`, `/proc/${this.found.running!.pid}/fd/0`)) return fd;
+      close(fd);
+      return undefined;
+    } finally {
+      close(process);
+    }
   }
 
   #receive(signal: number): boolean {

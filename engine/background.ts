@@ -22,7 +22,7 @@ export async function runInBackground(
   try {
     await containers.sweep();
     const made = await create(containers, source, options);
-    await startInBackground(containers, made, note, undefined, explain);
+    await startInBackground(containers, made, note, { explain });
     wakeMonitor(containers);
     return made.record.id;
   } catch (error) {

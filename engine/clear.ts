@@ -40,28 +40,35 @@ export async function clearUp(containers: Containers, id: string, going = false)
     throw error;
   }
   if (record && !going) await keepTails(containers, record);
-  if (record?.mounts?.length) await (await import("./volumes/tmpfs.ts")).releaseTmpfs(containers, record);
+  if (record?.mounts?.length) await (await import("./volumes/on_host.ts")).releaseFromHost(containers, record);
   const end: ContainerEnd = {
-    ...howItEnded(containers, id) ??
-      { exitCode: 137, finishedAt: new Date().toISOString(), error: "mini was killed while it ran" },
+    ...howItEnded(containers, id) ?? unknownEnd(),
     ...short,
   };
-  if (record && running?.pid && !record.end) {
+  const tellEnd = () => {
+    if (!record || !running?.pid || record.end) return;
     const { startedAt = end.finishedAt } = record;
     if (end.oomKilled !== undefined) emitContainer(containers.state, record, "oom");
     emitDie(containers.state, record, end, (Date.parse(end.finishedAt) - Date.parse(startedAt)) / 1000);
+  };
+  if (record && going) {
+    tellEnd();
+    return containers.dropState(id);
   }
-  if (record && going) return containers.dropState(id);
   // Its owner may have been killed between having it run and writing down that it was started.
   if (record && !record.autoRemove && (record.startedAt || running?.status === "running")) {
     // Its owner has come that far, and no further.
     if (record.end) containers.dropState(id);
-    else containers.ended(id, end);
+    else {
+      containers.ended(id, end);
+      tellEnd(); // once, and not for each time that a full disk did not take it
+    }
     return;
   }
   // It is there to be started by the next, unless the one that was to start it is the one that made it.
   if (record && !record.autoRemove && !record.making && !running?.fresh) return containers.dropState(id);
   if (record) {
+    tellEnd();
     // Volumes that stay are listed; nobody is here to be told.
     await forgetWithVolumes(containers, record, () => {});
     emitContainer(containers.state, record, "destroy");
@@ -89,16 +96,27 @@ export async function clearUpOnce(containers: Containers, id: string, going = fa
   if (containers.running(id) !== undefined) await clearUp(containers, id, going);
 }
 
-/** The same for whoever wants something of another container: false where the disk does not take it now, and all stays. */
-export async function clearUpIfPossible(containers: Containers, id: string): Promise<boolean> {
+/**
+ * The same for whoever wants something of another container.
+ *
+ * @returns where the disk does not take it now, and all stays: what is known of its end.
+ */
+export async function clearUpIfPossible(containers: Containers, id: string): Promise<ContainerEnd | undefined> {
   try {
     await clearUp(containers, id);
-    return true;
+    return undefined;
   } catch (error) {
     if (!isFull(error)) throw error;
-    return false;
+    return howItEnded(containers, id) ?? unknownEnd();
   }
 }
+
+/** Of one whose owner, or shim, was killed before it could tell. */
+const unknownEnd = (): ContainerEnd => ({
+  exitCode: 137,
+  finishedAt: new Date().toISOString(),
+  error: "mini was killed while it ran",
+});
 
 /** Whether a disk has no room, or cannot be written to. */
 function isFull(error: unknown): boolean {

@@ -126,6 +126,14 @@ export class NoSuchContainer extends MiniError {
   }
 }
 
+/** What is written down of a container cannot be read. */
+export class DamagedContainer extends MiniError {
+  override name = "DamagedContainer";
+  constructor(readonly id: string) {
+    super(`the record of container ${id.slice(0, 12)} is damaged; remove it with 'mini rm -f ${id.slice(0, 12)}'`);
+  }
+}
+
 /** Another command is at work on it. */
 export class Busy extends MiniError {
   override name = "Busy";
@@ -135,6 +143,9 @@ export class Busy extends MiniError {
 }
 
 export class Containers {
+  /** How those ended of which the disk has no room to write it down, as the last look found. */
+  readonly #unrecorded = new Map<string, ContainerEnd>();
+
   /** @param root for example `/var/lib/mini`. @param state for example `/run/mini`. */
   constructor(readonly root: string, readonly state: string) {}
 
@@ -349,7 +360,7 @@ export class Containers {
     this.#removeState(id);
   }
 
-  /** The record of a container; undefined when there is none. @throws {MiniError} for a damaged one, or one of a newer mini. */
+  /** The record of a container; undefined when there is none. @throws {DamagedContainer} @throws {MiniError} for one of a newer mini. */
   record(id: string): ContainerRecord | undefined {
     const record = readJson<ContainerRecord>(`${this.folder(id)}/container.json`);
     if (record && record.version > RECORD_VERSION) {
@@ -357,17 +368,18 @@ export class Containers {
         `container ${id.slice(0, 12)} was made by a newer mini (record version ${record.version}): use that one`,
       );
     }
-    if (record === null || (record && !isWhole(record, id))) {
-      throw new MiniError(
-        `the record of container ${id.slice(0, 12)} is damaged; remove its folder, ${this.folder(id)}, to be rid of it`,
-      );
-    }
+    if (record === null || (record && !isWhole(record, id))) throw new DamagedContainer(id);
     if (record) {
       // One that was made before these were written down.
       record.restart ??= NO_RESTART;
       record.log ??= DEFAULT_LOG;
     }
     return record;
+  }
+
+  /** Every name that stands for a container; more than one only while it is being renamed, or its record is damaged. */
+  namesOf(id: string): string[] {
+    return names(`${this.root}/names`).filter((name) => readLink(`${this.root}/names/${name}`) === id);
   }
 
   /** Those that there are; a folder that begins with a dot is being removed. */
@@ -379,10 +391,11 @@ export class Containers {
    * Every container, the newest first. Sweeps first.
    *
    * @param note is told of each container that cannot be shown, because its record is damaged or of a newer mini.
+   * @param damaged is given the ids of those with a damaged one.
    */
-  async list(note: (sentence: string) => void): Promise<Found[]> {
+  async list(note: (sentence: string) => void, damaged?: string[]): Promise<Found[]> {
     await this.sweep();
-    return this.#each((id) => this.#find(id), note)
+    return this.#each((id) => this.#find(id), note, damaged)
       .sort((a, b) => b.record.created < a.record.created ? -1 : 1);
   }
 
@@ -391,13 +404,14 @@ export class Containers {
     return this.#each((id) => this.record(id), note);
   }
 
-  #each<T>(look: (id: string) => T | undefined, note: (sentence: string) => void): T[] {
+  #each<T>(look: (id: string) => T | undefined, note: (sentence: string) => void, damaged?: string[]): T[] {
     return this.#ids().flatMap((id) => {
       try {
         const one = look(id);
         return one ? [one] : [];
       } catch (error) {
         if (!(error instanceof MiniError)) throw error;
+        if (error instanceof DamagedContainer) damaged?.push(id);
         note(error.message);
         return [];
       }
@@ -418,6 +432,8 @@ export class Containers {
       if (isAlive(running)) {
         return { record, running, status: running.cgroup && isFrozen(running.cgroup) ? "paused" : "running" };
       }
+      const end = this.#unrecorded.get(id);
+      if (end && !record.end) return { record: { ...record, end }, status: "exited" };
       // Somebody is just writing down how it ended. Where its owner is a command, that may take its time.
       if (running.shim && !record.end) return { record, running, status: "running" };
     }
@@ -508,7 +524,12 @@ export class Containers {
       if (!lock) continue;
       try {
         if (!exists(this.stateFolder(id))) continue; // it came to its end just now
-        if (await (await import("./clear.ts")).clearUpIfPossible(this, id)) cleared.push(id);
+        const unrecorded = await (await import("./clear.ts")).clearUpIfPossible(this, id);
+        if (unrecorded) this.#unrecorded.set(id, unrecorded);
+        else {
+          this.#unrecorded.delete(id);
+          cleared.push(id);
+        }
       } finally {
         if (lock.fd !== undefined) close(lock.fd);
       }

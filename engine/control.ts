@@ -57,7 +57,7 @@ export async function stop(
 ): Promise<void> {
   wantedStopped(containers, found, how);
   await end(containers, found, seconds, signal);
-  const lock = await takeFromOwner(found, (id) => containers.take(id));
+  const lock = await takeFromOwner(found.record.id, (id) => containers.take(id));
   try {
     // Its shim has gone, and nobody else has seen it yet.
     if (lock?.fd !== undefined) await clearUpOnce(containers, found.record.id);
@@ -105,14 +105,23 @@ function takeWhole(containers: Containers, id: string): { fd?: number } | undefi
 
 /** Locks a container once the command that runs it is done with it; undefined if that does not come to its end. */
 async function takeFromOwner(
-  { record }: Found,
+  id: string,
   take: (id: string) => { fd?: number } | undefined,
 ): Promise<{ fd?: number } | undefined> {
   for (const limit = Date.now() + OWNER_MILLISECONDS;;) {
-    const lock = take(record.id);
+    const lock = take(id);
     if (lock || Date.now() > limit) return lock;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** Locks a container that is to be removed, once whoever runs it is done with it. @throws {MiniError} when that does not end. */
+export async function takeWhenDone(containers: Containers, id: string, name: string): Promise<{ fd?: number }> {
+  const lock = await takeFromOwner(id, (id) => takeWhole(containers, id));
+  if (lock) return lock;
+  throw new MiniError(
+    `the command that runs container ${name} does not come to its end: it is stopped (Ctrl-Z), or nobody reads its output`,
+  );
 }
 
 /**
@@ -135,15 +144,13 @@ export async function removeContainer(
     wantedStopped(containers, found);
     await end(containers, found, 0, "SIGKILL");
   }
-  const lock = await takeFromOwner(found, (id) => takeWhole(containers, id));
-  if (!lock) {
+  const lock = await takeWhenDone(containers, id, name).catch(async (error) => {
     const now = await containers.find(id);
     // It was being made before.
-    if (now?.running && !found.running) return await removeContainer(containers, now, force, volumes);
-    throw new MiniError(
-      `the command that runs container ${name} does not come to its end: it is stopped (Ctrl-Z), or nobody reads its output`,
-    );
-  }
+    if (!now?.running || found.running) throw error;
+    await removeContainer(containers, now, force, volumes);
+  });
+  if (!lock) return;
   try {
     await clearUpOnce(containers, id, true);
     const record = containers.record(id);

@@ -1,5 +1,5 @@
 /** Starts a container in the background: its output goes through FIFOs to the monitor, and a shim is its parent. */
-import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, S_IFIFO } from "../ffi/constants.ts";
+import { F_DUPFD_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, S_IFIFO } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
@@ -15,6 +15,7 @@ import type { Made } from "./create.ts";
 import { emitContainer, emitDie } from "./events.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { forgetWithVolumes } from "./forget.ts";
+import type { Helper } from "./record.ts";
 import { startTicks } from "./process.ts";
 import { STREAMS } from "./streams.ts";
 import { begun } from "./run.ts";
@@ -25,6 +26,8 @@ import { type Note, surround, type Surroundings } from "./start.ts";
 interface Streams {
   /** What becomes 0, 1 and 2 of the container; without a terminal only. */
   readonly theirs?: readonly [number, number, number];
+  /** Where its input is written to that comes to an end: nobody else holds it. */
+  readonly input?: number;
   /** What the shim keeps. */
   readonly hold: readonly number[];
   readonly tails: readonly Tail[];
@@ -35,7 +38,8 @@ interface Streams {
  * Makes the FIFOs. Each is held open for reading and writing by the shim, so that a container never meets a stream that is
  * closed, and nothing is lost while nobody reads.
  */
-function makeStreams(folder: string, terminal: boolean, withInput: boolean, uid: number): Streams {
+function makeStreams(folder: string, terminal: boolean, input: "held" | "once" | "none", uid: number): Streams {
+  const withInput = input !== "none";
   const fds: number[] = [];
   const opened = (path: string, flags: number) => {
     const fd = open(path, flags);
@@ -55,8 +59,12 @@ function makeStreams(folder: string, terminal: boolean, withInput: boolean, uid:
     const hold = tails.map((t) => t.fifo);
     const closeAll = () => fds.forEach(close);
     if (terminal) return { hold, tails, close: closeAll };
-    if (withInput) hold.push(fifo(STREAMS.stdin));
+    if (withInput) {
+      const held = fifo(STREAMS.stdin);
+      if (input === "held") hold.push(held);
+    }
     return {
+      ...input === "once" ? { input: opened(`${folder}/${STREAMS.stdin}`, O_WRONLY | O_NONBLOCK) } : {},
       theirs: [
         withInput ? opened(`${folder}/${STREAMS.stdin}`, O_RDONLY) : opened("/dev/null", O_RDONLY),
         opened(`${folder}/${STREAMS.stdout}`, O_WRONLY),
@@ -72,18 +80,32 @@ function makeStreams(folder: string, terminal: boolean, withInput: boolean, uid:
   }
 }
 
+/** How a container is started in the background. */
+export interface BackgroundOptions {
+  /** Its restart policy starts it: what is written down of that. */
+  readonly restart?: (record: Made["record"]) => void;
+  readonly explain?: StartOptions["explain"];
+  /**
+   * This very process shows it in the foreground and holds the lock of its reader, of which it lets go when this is called: the
+   * container could not be started. The end of its input is the container's.
+   */
+  readonly shown?: () => void;
+  /** Has it given up while it is being made. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Starts a container that was made and locked, and returns when its own program runs. The lock goes to its shim.
  *
+ * @returns for a container that is shown and has an input without a terminal: the descriptor to write to, the caller's to close.
  * @throws {MiniError} with status 125, 126 or 127 when it could not be started; its record says why.
  */
 export async function startInBackground(
   containers: Containers,
   made: Made,
   note: Note,
-  restart?: (record: Made["record"]) => void,
-  explain?: StartOptions["explain"],
-): Promise<void> {
+  { restart, explain, shown, signal }: BackgroundOptions = {},
+): Promise<number | undefined> {
   const { lock } = made, { id, config, autoRemove } = made.record;
   const folder = containers.stateFolder(id);
   let around: Surroundings | undefined, streams: Streams | undefined, own: Cgroup | undefined;
@@ -93,12 +115,14 @@ export async function startInBackground(
     await around?.release();
   };
   try {
-    around = await surround(containers, made, note, false);
+    around = await surround(containers, made, note, false, signal);
     const { spec } = around;
-    streams = makeStreams(folder, config.tty, config.openStdin, ownerOf(spec));
+    const input = !config.openStdin ? "none" : shown ? "once" : "held";
+    streams = makeStreams(folder, config.tty, input, ownerOf(spec));
     const tree = cgroupTree();
     own = tree && openCgroup(tree, OWN_CGROUP);
     const startedAt = new Date().toISOString();
+    const shimState = (shim: number) => ({ ...known(shim), ...shown ? { reader: known(Deno.pid) } : {} });
     const { pid, shim, terminal } = await startDetached(spec, {
       ...around.options,
       explain,
@@ -107,9 +131,10 @@ export async function startInBackground(
       hold: [...streams.hold, lock],
       tails: { lock: `${folder}/${STREAMS.reader}`, files: streams.tails },
       shimCgroup: own?.fd,
-      onBorn: (pid, shim) => around!.running(pid, shimState(shim)),
+      ...shown ? { onFailure: shown } : {},
+      onBorn: (pid, shim) => around!.running(pid, { shim: shimState(shim) }),
     });
-    if (terminal !== undefined) around.running(pid, { ...shimState(shim), terminal });
+    if (terminal !== undefined) around.running(pid, { shim: { ...shimState(shim), terminal } });
     containers.change(id, (record) => {
       begun(record, startedAt);
       if (restart) restart(record);
@@ -118,10 +143,12 @@ export async function startInBackground(
     emitContainer(containers.state, made.record, "start");
     // It runs, whether names are answered or not.
     await around.served?.().catch((error: Error) => note(error.message));
+    const writable = streams.input === undefined ? undefined : syscall("fcntl", streams.input, F_DUPFD_CLOEXEC, 0);
     streams.close();
     if (own) close(own.fd);
     around.letGo();
     close(lock);
+    return writable;
   } catch (error) {
     const short = limitsEnd(around?.cgroup?.path);
     await release();
@@ -148,7 +175,7 @@ export async function startInBackground(
   }
 }
 
-function shimState(pid: number): { pid: number; startTicks?: number } {
+function known(pid: number): Helper {
   const ticks = startTicks(pid);
   return { pid, ...ticks === undefined ? {} : { startTicks: ticks } };
 }

@@ -26,7 +26,7 @@ export async function planOf(containers: Containers, source: Source, options: Cr
   try {
     const root = rootOf(made, containers.folder(made.record.id));
     const network = made.record.config.networks?.length ? () => {} : undefined;
-    const { input, descriptors } = await prepare(
+    const { input, descriptors, fallback } = await prepare(
       made.spec,
       { root, init, network, ...pipes ? { stdio: pipes.theirs } : {} },
       theirs,
@@ -36,6 +36,7 @@ export async function planOf(containers: Containers, source: Source, options: Cr
       return planned(program, phases);
     } finally {
       descriptors.forEach(close);
+      fallback?.close();
     }
   } finally {
     pipes?.close();

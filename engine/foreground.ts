@@ -19,13 +19,20 @@ const BROKEN_PIPE_MILLISECONDS = 1000;
 /** How a container in the foreground ended. */
 export interface Ended {
   readonly status: ExitStatus;
+  /** It has not ended: we have left it, by its detach keys or because nobody sees its output, and this is our exit status. */
+  readonly left?: number;
   /** Why not all of its output could be written. A reader that has gone is no reason: that is how `| head` ends. */
   readonly lost?: MiniError;
 }
 
+/** What is shown here, as those see it who show it. */
+export type Shown = Pick<Container, "pid" | "started" | "terminal" | "kill" | "wait">;
+
 /** A container that was started, and that nobody waits for yet. */
 export interface Foreground {
   readonly container: Container;
+  /** The descriptor that its standard input is written to. */
+  readonly input?: number | undefined;
   /**
    * Copies its streams and hands signals on until it has ended.
    *
@@ -61,9 +68,7 @@ export type Begin = (streams: Pick<StartOptions, "stdio" | "windowSize">) => Pro
 export async function startInForeground(options: ForegroundOptions, begin: Begin): Promise<Foreground> {
   const { interactive } = options;
   if (options.terminal) {
-    if (interactive && !isTerminal(0)) {
-      throw new MiniError("standard input is not a terminal: leave out -t to pipe something into the container", 1);
-    }
+    if (interactive) checkTerminal();
     const container = await begin({ windowSize: terminalSize() });
     return {
       container,
@@ -77,6 +82,7 @@ export async function startInForeground(options: ForegroundOptions, begin: Begin
     pipes.closeTheirs();
     return {
       container,
+      input: pipes.input?.fd,
       finish: (signals) => withPipes(container, signals, pipes, options),
       discard: () => discard(container, pipes.close),
     };
@@ -84,6 +90,12 @@ export async function startInForeground(options: ForegroundOptions, begin: Begin
     pipes.close();
     throw error;
   }
+}
+
+/** @throws {MiniError} with status 1 when our input is to be a container's terminal and is none. */
+export function checkTerminal(): void {
+  if (isTerminal(0)) return;
+  throw new MiniError("standard input is not a terminal: leave out -t to pipe something into the container", 1);
 }
 
 async function discard(container: Container, closeStreams: () => void): Promise<void> {
@@ -99,15 +111,20 @@ function terminalSize() {
 }
 
 /** Hands signals on; whoever asks for the end often enough gets it, and so does a container whose terminal is gone. */
-class Forwarding implements Disposable {
-  readonly #container: Container;
+export class Forwarding implements Disposable {
+  readonly #container: Shown;
   /** The one of our streams that is a terminal. */
   readonly #ours = [0, 1, 2].find(isTerminal);
   #impatience = 0;
   #killer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(container: Container) {
+  constructor(container: Shown) {
     this.#container = container;
+  }
+
+  /** Whether we had a terminal, and it was hung up. */
+  get lostTerminal(): boolean {
+    return this.#ours !== undefined && !isTerminal(this.#ours);
   }
 
   receive(signal: number): boolean {
@@ -116,7 +133,7 @@ class Forwarding implements Disposable {
       this.#container.kill(SIGKILL);
       return false;
     }
-    if (signal === SIGHUP && this.#ours !== undefined && !isTerminal(this.#ours)) {
+    if (signal === SIGHUP && this.lostTerminal) {
       this.hangUp();
       return true;
     }
@@ -138,7 +155,7 @@ class Forwarding implements Disposable {
 }
 
 /** What to say about output that could not be written. */
-function lostOutput(...results: number[]): { lost?: MiniError } {
+export function lostOutput(...results: number[]): { lost?: MiniError } {
   const errno = results.find((result) => result !== 0 && result !== Errno.EPIPE);
   if (errno === undefined) return {};
   return { lost: new MiniError(`the container's output cannot be written: ${errnoMeaning(errno)}`, 125) };
@@ -199,7 +216,7 @@ async function withPipes(
 }
 
 /** The result or failure of one promise, once another has settled too. */
-async function afterwards<T>(main: Promise<T>, other: Promise<unknown>): Promise<T> {
+export async function afterwards<T>(main: Promise<T>, other: Promise<unknown>): Promise<T> {
   await Promise.allSettled([main, other]);
   return await main;
 }
@@ -207,12 +224,15 @@ async function afterwards<T>(main: Promise<T>, other: Promise<unknown>): Promise
 /**
  * Copies between our terminal and a container's, which is closed at the end, and hands signals on until it has ended.
  *
- * @param interactive our standard input is a terminal, and its keys are the container's.
+ * @param interactive our standard input is a terminal, and its keys are the container's. @param detach makes what looks for
+ *   detach keys among them, and calls `found`: the container is left as it is then.
  */
 export async function withTerminal(
-  container: Container,
+  container: Shown,
   signals: Signals,
-  { interactive, keep }: Pick<ForegroundOptions, "interactive" | "keep">,
+  { interactive, keep, detach }: Pick<ForegroundOptions, "interactive" | "keep"> & {
+    detach?: (found: () => void) => (keys: Uint8Array) => Uint8Array;
+  },
 ): Promise<Ended> {
   if (container.terminal === undefined) return { status: await container.wait() }; // it failed before, and says so
   const terminal = new End(container.terminal);
@@ -249,13 +269,21 @@ export async function withTerminal(
     resize();
     return await signals.during(receive, async () => {
       // Keys have no end in raw mode but one: our terminal was hung up.
-      if (interactive) copyIn(0, keys.fd, stop.signal).then((atEnd) => atEnd && hangUp());
+      const left = Promise.withResolvers<Ended>();
+      const filter = detach?.(() => {
+        stop.abort();
+        copying.then(() => left.resolve({ status: { code: 0, signaled: false, coreDumped: false }, left: 0 }));
+      });
+      if (interactive) copyIn(0, keys.fd, stop.signal, filter).then((atEnd) => atEnd && hangUp());
       const copying = copyOut(terminal.fd, 1, stop.signal, keep && ((bytes) => keep(1, bytes))).then((result) => {
         if (result !== 0) hangUp(); // nobody sees it any more
         return result;
       });
-      const status = await afterwards(container.wait(), copying);
-      return { status, ...lostOutput(await copying) };
+      const ended = afterwards(container.wait(), copying).then(async (status) => ({
+        status,
+        ...lostOutput(await copying),
+      }));
+      return await Promise.race([ended, left.promise]);
     });
   } finally {
     stop.abort();

@@ -111,6 +111,8 @@ export interface Removal {
   untagged: string[];
   /** IDs of images, and digests of their layers, that are gone. */
   deleted: string[];
+  /** Why layers stay that nothing may need any more. */
+  unsure?: string | undefined;
 }
 
 /**
@@ -141,7 +143,8 @@ export async function removeImage(root: string, text: string, { force }: RemoveO
   }
   for (const { manifest } of forms) store.images.remove(manifest);
   const untagged = [...names, ...forms.flatMap((form) => form.digests)].map(familiar);
-  return { images: [image.id], untagged, deleted: [image.id, ...(await store.gc()).layers] };
+  const { layers, unsure } = await store.gc();
+  return { images: [image.id], untagged, deleted: [image.id, ...layers], unsure };
 }
 
 /** The name that `repository@digest` stands for, if there is one: the reference by which an image without a tag is known. */
@@ -192,8 +195,9 @@ export async function pruneImages(
     result.images.push(image.id);
     result.deleted.push(image.id);
   }
-  const { layers, bytes } = await store.gc({ allPartial: true });
+  const { layers, bytes, unsure } = await store.gc({ allPartial: true });
   result.deleted.push(...layers);
+  result.unsure = unsure;
   result.bytes = bytes;
   return result;
 }

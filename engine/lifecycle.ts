@@ -5,6 +5,7 @@ import type { Containers, Found } from "./containers.ts";
 import { stop } from "./control.ts";
 import { startInBackground } from "./detached.ts";
 import { emitContainer } from "./events.ts";
+import { checkTerminal } from "./foreground.ts";
 import { explainHost } from "./host_error.ts";
 import { wakeMonitor } from "./monitor/wake.ts";
 import { runMade } from "./run.ts";
@@ -27,23 +28,27 @@ export async function startContainer(containers: Containers, found: Found, note:
 /**
  * Starts a container in the foreground and waits for its end, as `run` does.
  *
- * @param interactive our standard input is the container's, if it was made with -i. @returns its exit status as a shell counts it.
+ * @param interactive our standard input is the container's, if it was made with -i. @returns its exit status as a shell counts it,
+ *   0 if it was detached from and goes on.
  */
 export async function startAttached(
   containers: Containers,
   { record: { id, name, config }, running }: Found,
   interactive: boolean,
+  detachKeys: readonly number[],
   note: Note,
 ): Promise<number> {
   if (running) throw new MiniError(`container ${name} runs already; look at it with 'mini attach ${name}'`);
+  const withInput = interactive && config.openStdin;
   try {
+    if (config.tty && withInput) checkTerminal();
     using signals = new Signals();
     const made = take(containers, new Store(containers.root), id);
     return await runMade(
       containers,
       made,
       signals,
-      { interactive: interactive && config.openStdin, fresh: false },
+      { interactive: withInput, fresh: false, detachKeys },
       note,
     );
   } catch (error) {

@@ -1,4 +1,6 @@
 /** Where the log of a container is. */
+import { AT_FDCWD } from "../ffi/constants.ts";
+import { trySyscall } from "../ffi/kernel.ts";
 import type { Containers } from "./containers.ts";
 import type { Keep } from "./foreground.ts";
 import { type LogLimits, logLimits } from "./logs/options.ts";
@@ -22,19 +24,37 @@ export function logPlace(containers: Containers, { id, log }: ContainerRecord): 
   };
 }
 
-/** The log of a container that runs in the foreground; undefined if none is kept of it. Loads nothing before there is output. */
-export function foregroundLog(
-  containers: Containers,
-  record: ContainerRecord,
-): { readonly keep: Keep } & Disposable | undefined {
-  if (record.autoRemove || record.log.driver === "none") return undefined;
+/** The file in a container's state folder that asks the command that shows it to write down what it prints. */
+const WATCHED_FILE = "watched";
+
+/** Whether of a container that runs in the foreground all that it prints goes into its log. */
+export const isLogged = ({ autoRemove, log }: ContainerRecord) => !autoRemove && log.driver !== "none";
+
+/** Where the output of a container goes that runs in the foreground. */
+function foregroundPlace(containers: Containers, record: ContainerRecord): LogPlace {
+  return logPlace(containers, isLogged(record) ? record : { ...record, log: { ...record.log, driver: "none" } });
+}
+
+/** The same, where those who look at it from elsewhere find what it prints from now on. */
+export function watchForeground(containers: Containers, record: ContainerRecord): LogPlace {
+  const place = foregroundPlace(containers, record);
+  if (!isLogged(record)) Deno.writeTextFileSync(`${place.stateFolder}/${WATCHED_FILE}`, "", { mode: 0o600 });
+  return place;
+}
+
+/** What a container prints that runs in the foreground, kept if it is logged or watched. Loads nothing before there is output. */
+export function foregroundLog(containers: Containers, record: ContainerRecord): { readonly keep: Keep } & Disposable {
   let writer: Promise<LogWriter> | undefined;
   const open = async () => {
-    const { logFolder, limits } = logPlace(containers, record);
+    const { logFolder, limits } = foregroundPlace(containers, record);
     return new (await import("./logs/writer.ts")).LogWriter(logFolder, limits);
   };
+  const logged = isLogged(record), watched = `${containers.stateFolder(record.id)}/${WATCHED_FILE}`;
+  const isWanted = () => logged || writer !== undefined || trySyscall("faccessat", AT_FDCWD, watched, 0) === 0;
   return {
-    keep: async (stream, bytes) => (await (writer ??= open())).append(stream, bytes),
+    keep: async (stream, bytes) => {
+      if (isWanted()) (await (writer ??= open())).append(stream, bytes);
+    },
     [Symbol.dispose]: () => void writer?.then((writer) => writer.close()),
   };
 }

@@ -2,6 +2,7 @@
 import { Errno, SyscallError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
+import type { Helper } from "./record.ts";
 
 /** A process that is written down: its number, and when it was started (`startTicks`). */
 export interface KnownProcess {
@@ -48,6 +49,11 @@ export function openProcess(running: KnownProcess): number | undefined {
   if (isAlive(running)) return fd;
   close(fd);
   return undefined;
+}
+
+/** The same of a shim, or of the command that shows its container. */
+export function openHelper({ pid, startTicks }: Helper): number | undefined {
+  return openProcess({ pid, ...startTicks === undefined ? {} : { pidStartTicks: startTicks } });
 }
 
 /** Waits until the process behind a descriptor has ended, at most so long. Returns whether it has. */

@@ -119,6 +119,20 @@ export interface ContainerRecord {
   end?: ContainerEnd;
 }
 
+/** A process, and field 22 of its /proc/PID/stat. */
+export interface Helper {
+  pid: number;
+  startTicks?: number;
+}
+
+/** The parent of a container in the background. */
+export interface ShimState extends Helper {
+  /** The number of its descriptor of the terminal's master side. */
+  terminal?: number;
+  /** The command that shows the container in the foreground, and takes its output as long as it lives. */
+  reader?: Helper;
+}
+
 /** What is written down while it runs, `STATE/containers/ID/state.json`: the OCI state and what finding it again takes. */
 export interface RunningState {
   ociVersion: string;
@@ -134,14 +148,16 @@ export interface RunningState {
   cgroup?: string;
   /** The command that made it run, its parent if there is no shim. */
   owner?: number;
+  /** Where there is no shim: the number of the owner's descriptor that the container's standard input is written to. */
+  input?: number;
   /** It was made by the very command that starts it, which has promised nothing yet. */
   fresh?: true;
-  /** For a container in the background: its parent, and the number of that one's descriptor of the terminal's master side. */
-  shim?: { pid: number; startTicks?: number; terminal?: number };
+  /** Of a container that may outlive the command that started it. */
+  shim?: ShimState;
 }
 
-/** What `ps` calls it. */
-export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited";
+/** What `ps` calls it; `dead` is one whose record is damaged. */
+export type ContainerStatus = "created" | "running" | "paused" | "restarting" | "exited" | "dead";
 
 /** Whether its restart policy starts a container again that has ended. */
 export function restartIsDue({ restart, restartCount = 0, stopped, end }: ContainerRecord): boolean {

@@ -7,7 +7,7 @@ import { isNew } from "../runtime/plan_namespaces.ts";
 import type { Containers } from "./containers.ts";
 import { create, type CreateOptions, type Made, type Source } from "./create.ts";
 import { emitContainer, emitDie } from "./events.ts";
-import { startInForeground } from "./foreground.ts";
+import { checkTerminal, startInForeground } from "./foreground.ts";
 import { forgetWithVolumes } from "./forget.ts";
 import { explainHost } from "./host_error.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
@@ -19,7 +19,7 @@ import { type Note, surround, type Surroundings } from "./start.ts";
 /**
  * Runs a container and waits for its end.
  *
- * @returns its exit status as a shell counts it.
+ * @returns its exit status as a shell counts it, 0 if it was detached from and goes on.
  * @throws {MiniError} with status 125, 126 or 127 when it could not be run. Nothing is left behind, except the record of a
  *   container that is kept.
  */
@@ -28,9 +28,10 @@ export async function run(
   source: Source,
   options: CreateOptions,
   note: Note,
-  watch: Pick<StartOptions, "explain" | "step"> = {},
+  { detachKeys, ...watch }: Watching = {},
 ): Promise<number> {
   try {
+    if (options.tty && options.interactive) checkTerminal();
     await containers.sweep();
     using signals = new Signals();
     let made: Made;
@@ -41,10 +42,17 @@ export async function run(
       if (interruptedBy !== undefined) return 128 + interruptedBy;
       throw error;
     }
-    return await runMade(containers, made, signals, { interactive: options.interactive, fresh: true, watch }, note);
+    const { interactive } = options;
+    return await runMade(containers, made, signals, { interactive, fresh: true, watch, detachKeys }, note);
   } catch (error) {
     throw explainHost(error, containers);
   }
+}
+
+/** Who looks at what is run, or is asked before. */
+export interface Watching extends Pick<StartOptions, "explain" | "step"> {
+  /** The bytes that detach from a container with a terminal, which goes on then. */
+  readonly detachKeys?: readonly number[];
 }
 
 /** How a container is run in the foreground. */
@@ -55,20 +63,32 @@ export interface ForegroundRun {
   readonly watch?: Pick<StartOptions, "explain" | "step">;
   /** It was made by this very command: if it does not come to run, nobody has been promised anything. */
   readonly fresh: boolean;
+  readonly detachKeys?: readonly number[] | undefined;
+}
+
+/** Whether a container is to go on without the command that shows it: one that can be detached from, or is restarted. */
+function outlivesUs({ restart, config }: Made["record"], { watch, detachKeys }: ForegroundRun): boolean {
+  if (restart.name !== "no" || config.health?.onFailure === "restart") return true;
+  return config.tty && config.openStdin && detachKeys !== undefined && watch?.step === undefined;
 }
 
 /**
  * Runs a container that was made and locked, and waits for its end. The lock is closed here.
  *
- * @returns its exit status as a shell counts it. @throws {MiniError} as `run`.
+ * @returns its exit status as a shell counts it, 0 if it was detached from and goes on. @throws {MiniError} as `run`.
  */
 export async function runMade(
   containers: Containers,
   made: Made,
   signals: Signals,
-  { interactive, fresh, watch }: ForegroundRun,
+  how: ForegroundRun,
   note: Note,
 ): Promise<number> {
+  const { interactive, fresh, watch, detachKeys = [] } = how;
+  if (outlivesUs(made.record, how)) {
+    const { runShown } = await import("./shown.ts"), { explain } = watch ?? {};
+    return await runShown(containers, made, signals, { interactive, fresh, detachKeys, explain }, note);
+  }
   const { lock } = made, { id, autoRemove, config } = made.record;
   let keep = !fresh, ran = false;
   let around: Surroundings | undefined;
@@ -82,14 +102,15 @@ export async function runMade(
         interactive,
         uid: ownerOf(spec),
         unkillable: !config.init && isNew(spec, "pid"),
-        keep: log?.keep,
+        keep: log.keep,
       },
       (streams) => start(spec, { ...common, ...streams }),
     );
     const startedAt = new Date().toISOString();
     let status: number, failure: MiniError | undefined, end: { exitCode: number; error?: string };
     try {
-      around.running(foreground.container.pid);
+      const { container: { pid }, input } = foreground;
+      around.running(pid, input === undefined ? {} : { input });
       const interruptedBy = await signals.interruptedBy();
       if (interruptedBy !== undefined) {
         await foreground.discard();

@@ -8,6 +8,7 @@ import { allowsEverything } from "../runtime/device_filter.ts";
 import type { RootSource, StartOptions } from "../runtime/container.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { isNew } from "../runtime/plan_namespaces.ts";
+import type { HeldSource } from "../runtime/plan_mounts.ts";
 import { OCI_VERSION, type Spec } from "../runtime/spec.ts";
 import type { Store } from "../images/store.ts";
 import { OWN_CGROUP } from "./cgroups.ts";
@@ -33,8 +34,8 @@ export interface Surroundings {
   readonly options: Pick<StartOptions, "root" | "cgroup" | "init" | "network" | "openRoot" | "sources" | "atEnd">;
   /** Its specification, with whatever it shares with other containers. */
   readonly spec: Spec;
-  /** Writes down that it runs, and closes what was only needed to start it. */
-  running(pid: number, shim?: RunningState["shim"]): void;
+  /** Writes down that it runs, and where its input is, and closes what was only needed to start it. */
+  running(pid: number, how?: Pick<RunningState, "shim" | "input">): void;
   /** Takes it all apart again. */
   release(): Promise<void>;
   /** Resolves when the monitor answers for names; undefined where it has nothing to answer. */
@@ -142,7 +143,7 @@ export async function surround(
     served: networks?.served,
     spec: held?.applyTo(joined.spec) ?? joined.spec,
     options: {
-      sources: held ? new Map([...joined.sources, ...held.sources]) : joined.sources,
+      sources: held ? new Map<string, HeldSource>([...joined.sources, ...held.sources]) : joined.sources,
       network: networks?.configure,
       // Where it is no PID 1, the kernel does not end what it leaves.
       ...cgroup && !isNew(spec, "pid") ? { atEnd: () => killCgroup(cgroup.path) } : {},
@@ -154,7 +155,7 @@ export async function surround(
           ? openView({ layers, upper: `${folder}/upper`, target: `${folder}/merged` })
           : openRoot(record.image),
     },
-    running: (pid, shim) => {
+    running: (pid, how) => {
       held?.close();
       const ticks = startTicks(pid);
       containers.writeState({
@@ -162,7 +163,7 @@ export async function surround(
         status: "running",
         pid,
         ...ticks === undefined ? {} : { pidStartTicks: ticks },
-        ...shim ? { shim } : {},
+        ...how,
       });
     },
     letGo,

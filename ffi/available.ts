@@ -26,6 +26,30 @@ export type Probed = keyof typeof PROBES;
 /** All of them. */
 export const PROBED = Object.keys(PROBES) as readonly Probed[];
 
+/** Those that make and attach mounts by descriptors. None is of use without the others. */
+export const MOUNT_CALLS = [
+  "open_tree",
+  "move_mount",
+  "fsopen",
+  "fsconfig",
+  "fsmount",
+  "fspick",
+  "mount_setattr",
+] as const satisfies readonly Probed[];
+
+/** Which calls programs have to do without. */
+export interface Missing {
+  readonly openat2: boolean;
+  /** One of `MOUNT_CALLS` at least. */
+  readonly mounts: boolean;
+}
+
+/** What is missing here of the calls that programs do without at need; undefined where all are there. */
+export function missingForPrograms(): Missing | undefined {
+  const missing = { openat2: isMissing("openat2"), mounts: MOUNT_CALLS.some(isMissing) };
+  return missing.openat2 || missing.mounts ? missing : undefined;
+}
+
 /** These look at whether the caller may mount before they look at their arguments. */
 const PRIVILEGED: readonly Probed[] = ["move_mount", "fsopen", "fsmount", "fspick"];
 
@@ -40,6 +64,10 @@ export function isMissing(call: Probed): boolean {
   if (missing === undefined) known.set(call, missing = ask(call));
   return missing;
 }
+
+/** Whether mounts can be made that are attached nowhere, and given other attributes, by descriptors (Linux 5.12). */
+export const hasDetachedMounts = (): boolean =>
+  !(["open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr"] as const).some(isMissing);
 
 function ask(call: Probed): boolean {
   const result = trySyscall(call, ...PROBES[call]);

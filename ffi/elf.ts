@@ -129,6 +129,8 @@ class Image {
 /** Gives each cell its place. */
 class Cells {
   readonly #placed = new Map<string, { at: number; size: number }>();
+  /** What is in them at first, where that is not zero. */
+  readonly filled = new Map<number, number | bigint>();
   end = CELLS;
 
   address(name: string, size: number, offset = 0): number {
@@ -171,7 +173,14 @@ export function elf(program: Program, machine: Machine, timed = false): Uint8Arr
     if (argument instanceof Uint8Array) return DATA + image.put(argument);
     if (Array.isArray(argument)) return DATA + image.vector(argument, () => block(argument, argument.length + 1));
     if ("resultAddress" in argument) return resultAddress(argument.resultAddress);
-    if ("cell" in argument) return cells.address(argument.cell, argument.size, argument.offset);
+    if ("cell" in argument) {
+      const at = cells.address(argument.cell, argument.size);
+      argument.words?.forEach((item, i) => {
+        cells.filled.set(at + 8 * i, word(item));
+        if (indirect) throw new Error("program: a cell is filled before the program runs");
+      });
+      return cells.address(argument.cell, argument.size, argument.offset);
+    }
     if ("words" in argument) return DATA + block(argument.words, argument.words.length);
     if ("result" in argument) {
       const address = resultAddress(argument.result);
@@ -215,7 +224,7 @@ export function elf(program: Program, machine: Machine, timed = false): Uint8Arr
     view.setUint32(at, number, true);
     view.setUint8(
       at + 4,
-      (operation.optional || operation.call === "add" ? OPTIONAL : 0) | (jump ? WHEN[jump.when] : 0),
+      (operation.optional ?? operation.call === "add" ? OPTIONAL : 0) | (jump ? WHEN[jump.when] : 0),
     );
     view.setUint8(at + 5, loads);
     view.setUint16(at + 6, jump ? indexOf(jump.to) : 0, true);
@@ -228,7 +237,8 @@ export function elf(program: Program, machine: Machine, timed = false): Uint8Arr
   const dataEnd = image.end;
   if (cellsBytes) {
     image.reserve(Math.ceil(dataEnd / largestPage) * largestPage - dataEnd);
-    image.reserve(cellsBytes);
+    const at = image.reserve(cellsBytes);
+    cells.filled.forEach((value, address) => image.word(at + address - CELLS, value));
   }
   const { bytes, view } = image;
   bytes.set([0x7f, 0x45, 0x4c, 0x46, /* 64-bit, little-endian, version */ 2, 1, 1]);

@@ -7,14 +7,11 @@
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP = 0x300;
-export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 export const NLM_F_APPEND = 0x800;
 /** Flags of an answer. */
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_DUMP_INTR = 0x10;
-export const NLM_F_CAPPED = 0x100;
 export const NLM_F_ACK_TLVS = 0x200;
 
 export const NLMSG_ERROR = 2;
@@ -50,22 +47,11 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
   return whole;
 }
 
-function number(bytes: 1 | 2 | 4 | 8, value: number | bigint, littleEndian: boolean): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(bytes);
-  let rest = BigInt(value);
-  for (let i = 0; i < bytes; i++) {
-    all[littleEndian ? i : bytes - 1 - i] = Number(rest & 0xffn);
-    rest >>= 8n;
-  }
-  return all;
-}
-
-export const u8 = (value: number) => number(1, value, true);
-export const u16 = (value: number) => number(2, value, true);
-export const u32 = (value: number) => number(4, value, true);
-export const be16 = (value: number) => number(2, value, false);
-export const be32 = (value: number) => number(4, value, false);
-export const be64 = (value: number | bigint) => number(8, value, false);
+export const u8 = (value: number) => Uint8Array.of(value);
+export const u16 = (value: number) => Uint8Array.of(value, value >> 8);
+export const u32 = (value: number) => Uint8Array.of(value, value >> 8, value >> 16, value >> 24);
+export const be16 = (value: number) => Uint8Array.of(value >> 8, value);
+export const be32 = (value: number) => Uint8Array.of(value >> 24, value >> 16, value >> 8, value);
 
 /** A NUL-terminated string. */
 export const text = (value: string) => encoder.encode(`${value}\0`);

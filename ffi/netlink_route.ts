@@ -18,7 +18,7 @@ import {
 } from "./netlink_message.ts";
 
 const RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_SETLINK = 19;
-const RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_GETROUTE = 26;
+const RTM_NEWADDR = 20, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_GETROUTE = 26;
 const IFLA_ADDRESS = 1, IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18;
 const IFLA_NET_NS_PID = 19, IFLA_AF_SPEC = 26, IFLA_NET_NS_FD = 28, IFLA_EXT_MASK = 29;
 const IFLA_INFO_KIND = 1,
@@ -227,14 +227,6 @@ export const addAddress = (index: number, address: Uint8Array, prefix: number): 
   flags: NLM_F_CREATE | NLM_F_EXCL,
   body: addressBody(index, address, prefix),
   what: `add the address ${shown(address)}/${prefix}`,
-});
-
-/** Takes an address away again. */
-export const deleteAddress = (index: number, address: Uint8Array, prefix: number): Message => ({
-  type: RTM_DELADDR,
-  flags: 0,
-  body: addressBody(index, address, prefix),
-  what: `take the address ${shown(address)}/${prefix} away`,
 });
 
 /** Asks for all addresses. */

@@ -24,8 +24,11 @@ export type Argument =
   | { readonly result: string }
   /** Where the result of the operation of that name is kept, for calls that read a small number through a pointer. */
   | { readonly resultAddress: string }
-  /** The address of writable memory of `size` bytes, zero at first; the same name is the same memory. */
-  | { readonly cell: string; readonly size: number; readonly offset?: number }
+  /**
+   * The address of writable memory of `size` bytes; the same name is the same memory. At first it is zero, or holds `words`,
+   * of which none is known only at run time.
+   */
+  | { readonly cell: string; readonly size: number; readonly offset?: number; readonly words?: readonly Argument[] }
   /** The 64 bits at `offset` (any, aligned or not) of a cell. */
   | { readonly load: string; readonly size: number; readonly offset?: number }
   /** The address of a block of 64-bit words, each an argument itself but none known only at run time. */
@@ -48,11 +51,16 @@ export interface Operation {
   readonly why: string;
   /** What it is done to, where the arguments (descriptors, mostly) do not show it: a path, a limit's name. */
   readonly on?: string;
-  /** Its failure is noted and passed over. Otherwise a failure that no jump takes ends the process. */
+  /**
+   * Its failure is noted and passed over. Otherwise a failure that no jump takes ends the process. A sum fails where this is
+   * false and it is a negative errno value; without this it never fails.
+   */
   readonly optional?: boolean;
   /** What jumps and `{ result }` call it. */
   readonly name?: string;
   readonly jump?: Jump;
+  /** The call that it is made in the place of, with others, where that one is missing (without/lower.ts). */
+  readonly insteadOf?: SyscallName;
 }
 
 /** A list of operations; the last one must not be passed by (an execve, an exit_group or a jump). */

@@ -1,8 +1,9 @@
 /** Descriptors that only a program of ours can open, where a thread of Deno's cannot go: it opens them, and they are taken from it. */
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "./constants.ts";
+import { AF_UNIX, CLONE_NEWNS, SOCK_CLOEXEC, SOCK_STREAM } from "./constants.ts";
 import { SyscallError } from "./errors.ts";
 import { waitForExit } from "./exit_status.ts";
 import { close, syscall, trySyscall } from "./kernel.ts";
+import type { Fallback } from "./fallback.ts";
 import { op, type Operation, type Program } from "./program.ts";
 import { spawn, type Spawned, type SpawnOptions } from "./spawn.ts";
 
@@ -26,6 +27,7 @@ export const untilTaken = (sync: number): Operation[] => [
  *
  * @param plan makes it, given its end of the pair. @param names of the operations; their results are the caller's to close.
  * @param killed what is said of one that ended without a failure of its own.
+ * @param fallback what stands in for calls that are missing here; closed when this returns.
  * @throws {SyscallError} for the operation that failed.
  */
 export function takeOpened(
@@ -33,20 +35,28 @@ export function takeOpened(
   names: readonly string[],
   options: SpawnOptions,
   killed: readonly [call: string, errno: number],
+  fallback?: Fallback,
 ): number[] {
   const [ours, theirs] = makePair();
   let spawned: Spawned;
   try {
-    spawned = spawn(plan(theirs), { ...options, pass: [theirs, ...options.pass ?? []] });
+    const program = plan(theirs), isNew = ((options.flags ?? 0n) & CLONE_NEWNS) !== 0n;
+    spawned = spawn(fallback?.lower([program], isNew).flat() ?? program, {
+      ...options,
+      pass: [theirs, ...fallback?.descriptors ?? [], ...options.pass ?? []],
+    });
   } catch (error) {
     close(ours);
+    fallback?.close();
     throw error;
   } finally {
+    fallback?.descriptors.forEach(close);
     // Ours must be the only other copy, so that the end of the program ends the wait below.
     close(theirs);
   }
   const { pidfd, results } = spawned, taken: number[] = [];
   try {
+    fallback?.answerUntil(ours, spawned);
     if (trySyscall("read", ours, new Uint8Array(1), 1) !== 1) {
       const failure = results.failure(), [call, errno] = killed;
       throw new SyscallError(failure?.operation.call ?? call, failure?.errno ?? errno, failure?.operation.on);
@@ -58,6 +68,7 @@ export function takeOpened(
     throw error;
   } finally {
     close(ours);
+    fallback?.close();
     waitForExit(pidfd);
     close(pidfd);
     results.close();

@@ -7,7 +7,6 @@
  * after the lock has been dropped, because removing takes time.
  */
 import { AT_FDCWD, LOCK_EX, LOCK_NB, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../ffi/constants.ts";
-import { MiniError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
 import { isDigest } from "./digest.ts";
 import { tryLockFile } from "./file_lock.ts";
@@ -28,19 +27,26 @@ export interface GcResult {
   layers: string[];
   /** Bytes of the files that were removed: blobs as they are, layers as Docker counts them. */
   bytes: number;
+  /** Why nothing was removed of what images and containers are made of: it cannot be known what is needed. */
+  unsure?: string;
 }
 
 const DAY = 24 * 60 * 60 * 1000;
 
-/** Collects garbage. @throws {MiniError} if a record cannot be read: then nothing at all is removed. */
+/**
+ * Collects garbage. While the record of a container cannot be read, which may name any layer, all blobs and layers stay.
+ *
+ * @throws {MiniError} if an image cannot be read: then nothing at all is removed.
+ */
 export function collectGarbage(store: Store, options: GcOptions = {}): GcResult {
   const result: GcResult = { blobs: 0, layers: [], bytes: 0 };
   const doomed: { path: string; lock: number }[] = [];
   {
     using _ = store.lock("exclusive");
     store.prepare();
-    const needed = neededDigests(store);
-    const isNeeded = (algorithm: string, hex: string) => needed.has(`${algorithm}:${hex}`);
+    const needed = neededDigests(store, (sentence) => result.unsure = sentence);
+    const isNeeded = (algorithm: string, hex: string) =>
+      result.unsure !== undefined || needed.has(`${algorithm}:${hex}`);
     for (const algorithm of ["sha256", "sha512"]) {
       const folder = `${store.folder}/blobs/${algorithm}`;
       for (const { name } of Deno.readDirSync(folder)) {
@@ -77,7 +83,7 @@ export function collectGarbage(store: Store, options: GcOptions = {}): GcResult 
 }
 
 /** Every digest that must stay: blobs and diff IDs alike. */
-function neededDigests(store: Store): Set<string> {
+function neededDigests(store: Store, damage: (sentence: string) => void): Set<string> {
   const needed = leasedDigests(store);
   const { manifests, others } = store.images.roots();
   for (const digest of others) needed.add(digest);
@@ -92,15 +98,22 @@ function neededDigests(store: Store): Set<string> {
     );
     for (const diffID of config.rootfs.diff_ids) needed.add(diffID);
   }
-  for (const { layers, imageId } of containerRoots(store)) {
+  for (const { layers, imageId } of containerRoots(store, damage)) {
     for (const diffID of layers) needed.add(diffID);
     if (imageId) needed.add(imageId);
   }
   return needed;
 }
 
-/** What the containers of this root hold on to: the fields `layers` and `imageId` of `ROOT/containers/ID/container.json`. */
-export function containerRoots(store: Store): { id: string; layers: string[]; imageId?: string }[] {
+/**
+ * What the containers of this root hold on to: the fields `layers` and `imageId` of `ROOT/containers/ID/container.json`.
+ *
+ * @param damage is told of each that cannot be read.
+ */
+export function containerRoots(
+  store: Store,
+  damage: (sentence: string) => void = () => {},
+): { id: string; layers: string[]; imageId?: string }[] {
   const folder = `${store.root}/containers`;
   const roots: { id: string; layers: string[]; imageId?: string }[] = [];
   let entries: Deno.DirEntry[];
@@ -119,11 +132,13 @@ export function containerRoots(store: Store): { id: string; layers: string[]; im
       if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) continue;
       throw error;
     }
-    let record: { layers?: unknown; imageId?: unknown };
-    try {
-      record = JSON.parse(text);
-    } catch {
-      throw new MiniError(`${path} is damaged, so no image can be removed; remove the container ${name} first`);
+    const record = parseRecord(text);
+    if (!record) {
+      damage(
+        `the record of container ${name.slice(0, 12)} is damaged, so layers that it may need stay: ` +
+          `remove it with 'mini rm -f ${name.slice(0, 12)}'`,
+      );
+      continue;
     }
     const layers = Array.isArray(record.layers)
       ? record.layers.filter((d) => typeof d === "string" && isDigest(d))
@@ -132,6 +147,15 @@ export function containerRoots(store: Store): { id: string; layers: string[]; im
     roots.push({ id: name, layers, ...(imageId && { imageId }) });
   }
   return roots;
+}
+
+function parseRecord(text: string): { layers?: unknown; imageId?: unknown } | undefined {
+  try {
+    const record = JSON.parse(text);
+    return typeof record === "object" && record !== null && Array.isArray(record.layers) ? record : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Takes a folder of layers/ to be removed, unless somebody holds its lock: unpacks into it, or is removing it already. */

@@ -49,15 +49,17 @@ export function plugIn(
   const message = network.driver === "bridge"
     ? newVeth({ name: hostInterface!, master: bridge, mtu: network.mtu, up: true }, inside)
     : onParent(netlink, network, inside);
-  let [failure] = netlink.attempt([message]);
+  const messages = [
+    message,
+    ...hostInterface !== undefined && bridgesCallFirewalls() ? [hairpin(hostInterface)] : [],
+  ];
+  let [failure, second] = netlink.attempt(messages);
   if (failure?.errno === Errno.EEXIST && hostInterface !== undefined) {
     // The one that it had when it ran before: the kernel takes a namespace apart by and by.
     netlink.attempt([deleteLink(hostInterface)]);
-    [failure] = netlink.attempt([message]);
+    [failure, second] = netlink.attempt(messages);
   }
-  if (!failure && hostInterface !== undefined && bridgesCallFirewalls()) {
-    [failure] = netlink.attempt([hairpin(hostInterface)]);
-  }
+  failure ??= second;
   if (failure) throw explainLink(failure, `connect a container to the network ${network.name}`);
 }
 

@@ -24,13 +24,12 @@ import {
 export const NFPROTO_UNSPEC = 0;
 export const NFPROTO_INET = 1;
 export const NFPROTO_IPV4 = 2;
-export const NFPROTO_BRIDGE = 7;
 export const NFPROTO_IPV6 = 10;
 /** The family of a table: `ip` or `ip6`. */
 export type Family = typeof NFPROTO_IPV4 | typeof NFPROTO_IPV6;
 
 const NFNL_SUBSYS_NFTABLES = 10, NFNL_MSG_BATCH_BEGIN = 0x10, NFNL_MSG_BATCH_END = 0x11;
-const NFT_MSG_NEWTABLE = 0, NFT_MSG_GETTABLE = 1, NFT_MSG_DELTABLE = 2, NFT_MSG_NEWCHAIN = 3, NFT_MSG_GETCHAIN = 4;
+const NFT_MSG_NEWTABLE = 0, NFT_MSG_NEWCHAIN = 3, NFT_MSG_GETCHAIN = 4;
 const NFT_MSG_NEWRULE = 6, NFT_MSG_GETRULE = 7, NFT_MSG_NEWSET = 9;
 const NFT_MSG_NEWSETELEM = 12, NFT_MSG_GETSETELEM = 13, NFT_MSG_DELSETELEM = 14;
 /** Elements in one message: an attribute holds 64 KiB at most. */
@@ -65,14 +64,6 @@ export const newTable = (family: Family, table: string): Message =>
     attr(1, text(table)),
     attr(2, be32(0)),
   );
-
-/** Removes a table with everything in it. */
-export const deleteTable = (family: Family, table: string): Message =>
-  message(NFT_MSG_DELTABLE, 0, family, `remove the firewall table ${table}`, attr(1, text(table)));
-
-/** Asks for a table. */
-export const getTable = (family: Family, table: string): Message =>
-  message(NFT_MSG_GETTABLE, 0, family, `look at the firewall table ${table}`, attr(1, text(table)));
 
 /** Where a chain hangs: nf_tables' hooks of the families ip, ip6 and inet. */
 export const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;

@@ -3,6 +3,7 @@ import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "../ffi/constants
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
+import { type Fallback, fallback } from "../ffi/fallback.ts";
 import type { Program } from "../ffi/program.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from "../ffi/spawn.ts";
@@ -234,6 +235,8 @@ export function streams(spec: Spec, stdio: readonly [number, number, number]): [
 export interface Prepared {
   readonly input: PlanInput;
   readonly descriptors: number[];
+  /** Answers what the program asks, once it is told to follow it; the caller's to close. */
+  readonly fallback: Fallback | undefined;
 }
 
 /** @throws {MiniError} for a mount namespace that is our own: what is mounted and made the root in it would be the host's. */
@@ -250,7 +253,7 @@ function findRoot(root: RootSource, spec: Spec): Rootfs {
   return root.idmap ? idmappedRootfs(root.layers, uidMappings, gidMappings) : overlayRootfs(root.layers);
 }
 
-/** Gathers what the plan of a container depends on. The descriptors are the caller's to close. */
+/** Gathers what the plan of a container depends on. The descriptors and the fallback are the caller's to close. */
 export async function prepare(
   given: Spec,
   options: StartOptions,
@@ -260,7 +263,8 @@ export async function prepare(
   await readyForSeccomp(given.linux?.seccomp);
   checkSpec(given);
   const spec = withHostCgroups(given, tree);
-  const descriptors: number[] = [];
+  const descriptors: number[] = [], instead = await fallback();
+  descriptors.push(...instead?.descriptors ?? []);
   try {
     const keep = (fd: number) => {
       descriptors.push(fd);
@@ -303,11 +307,13 @@ export async function prepare(
       },
       init: options.init ?? false,
       network: options.network !== undefined,
+      fallback: instead,
       joinsLast: procs !== undefined,
     };
-    return { input, descriptors };
+    return { input, descriptors, fallback: instead };
   } catch (error) {
     descriptors.forEach(close);
+    instead?.close();
     throw error;
   }
 }
@@ -321,8 +327,10 @@ export async function prepare(
 export async function start(spec: Spec, options: StartOptions): Promise<Container> {
   const [ours, theirs] = makePair();
   let spawned: Spawned, twice: Plan["twice"], phases: Plan["phases"], steps: ReturnType<Step> | undefined;
+  let instead: Fallback | undefined;
   try {
-    const { input, descriptors } = await prepare(spec, options, theirs);
+    const { input, descriptors, fallback } = await prepare(spec, options, theirs);
+    instead = fallback;
     try {
       const whole = plan(input), { flags } = whole;
       twice = whole.twice;
@@ -342,6 +350,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
     }
   } catch (error) {
     close(ours);
+    instead?.close();
     throw error;
   } finally {
     close(theirs);
@@ -350,6 +359,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
   options.signal?.addEventListener("abort", end);
   try {
     steps?.follow(spawned);
+    instead?.follow(spawned);
     let terminal: number | undefined;
     spawned = await answer(spawned, ours, {
       twice,
@@ -358,6 +368,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
         // What ends it has to reach the new one from now on.
         spawned = await takeChild(first, ours);
         steps?.follow(spawned);
+        instead?.follow(spawned);
         return spawned;
       },
       terminal: spec.process.terminal
@@ -373,6 +384,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
       ...options.explain ? { closing: (results) => options.explain!(results, phases) } : {},
     });
   } catch (error) {
+    instead?.close();
     abandon(spawned, ours);
     throw error;
   } finally {

@@ -1,4 +1,5 @@
 /** Makes a container that another command begins (plan_create.ts): OCI runtime-spec, runtime.md, "create". */
+import type { Fallback } from "../ffi/fallback.ts";
 import { close } from "../ffi/kernel.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { Container, explainClone, ownStreams, prepare } from "./container.ts";
@@ -48,13 +49,14 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
   const { steps } = options, terminal = spec.process.terminal ?? false;
   const gate: Gate = { ...options.gate, ownStreams: terminal ? [] : ownStreams(STANDARD) };
   const [ours, theirs] = makePair();
-  let spawned: Spawned, twice: Plan["twice"];
+  let spawned: Spawned, twice: Plan["twice"], instead: Fallback | undefined;
   try {
-    const { input, descriptors } = await prepare(
+    const { input, descriptors, fallback } = await prepare(
       spec,
       { root: { directory: options.directory }, ...terminal ? {} : { stdio: STANDARD } },
       theirs,
     );
+    instead = fallback;
     try {
       const { flags, program, ...rest } = plan({ ...input, gate, facts: { ...input.facts, copyUp: theirs } });
       twice = rest.twice;
@@ -71,6 +73,7 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
     }
   } catch (error) {
     close(ours);
+    instead?.close();
     throw error;
   } finally {
     close(theirs);
@@ -78,7 +81,11 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
   const inside = { openRoot: options.openRoot, cwd: spec.process.cwd, mounts: spec.mounts ?? [] };
   let ended = false, kept: number | undefined;
   try {
-    if (twice === "first") spawned = await takeChild(spawned, ours);
+    instead?.follow(spawned);
+    if (twice === "first") {
+      spawned = await takeChild(spawned, ours);
+      instead?.follow(spawned);
+    }
     const early = new Container(spawned, ours, undefined, inside);
     for (const [i, mount] of (spec.mounts ?? []).entries()) {
       if (!mount.options?.includes("tmpcopyup") || !await receive(ours, 1)) continue;
@@ -100,7 +107,10 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
         }
       }
     }
-    if (twice === "last") spawned = await takeChild(spawned, ours);
+    if (twice === "last") {
+      spawned = await takeChild(spawned, ours);
+      instead?.follow(spawned);
+    }
     const container = new Container(spawned, ours, kept, inside);
     const order: ((made: Container) => Promise<void> | void)[] = [
       steps.environment.bind(steps),
@@ -120,6 +130,7 @@ export async function createContainer(spec: Spec, options: CreateOptions): Promi
     return container;
   } catch (error) {
     if (kept !== undefined) close(kept);
+    instead?.close();
     if (!ended) abandon(spawned, ours);
     throw error;
   }

@@ -1,5 +1,6 @@
 /** Starts a container that outlives its caller: a shim is its parent, and this process may end as soon as it runs. */
 import { MiniError, SyscallError } from "../ffi/errors.ts";
+import type { Fallback } from "../ffi/fallback.ts";
 import { waitForExit } from "../ffi/exit_status.ts";
 import { close, syscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
@@ -22,6 +23,8 @@ export interface DetachedOptions extends Omit<StartOptions, "signal"> {
   readonly shimCgroup?: number | undefined;
   /** Called with the numbers of the two processes as soon as they are known, before the container's own program. */
   readonly onBorn?: (pid: number, shim: number) => void;
+  /** Called when it could not be started, before the shim's end is waited for. */
+  readonly onFailure?: () => void;
 }
 
 /** A container in the background, as it is when it has just been started. */
@@ -42,9 +45,10 @@ export interface Detached {
 export async function startDetached(spec: Spec, options: DetachedOptions): Promise<Detached> {
   const [ours, theirs] = makePair(), [shimOurs, shimTheirs] = makePair();
   let explained = () => {};
-  let shim: Spawned, twice: Plan["twice"];
+  let shim: Spawned, twice: Plan["twice"], instead: Fallback | undefined;
   try {
-    const { input, descriptors } = await prepare(spec, options, theirs);
+    const { input, descriptors, fallback } = await prepare(spec, options, theirs);
+    instead = fallback;
     try {
       const { flags, phases, program, ...rest } = plan(input);
       twice = rest.twice;
@@ -79,6 +83,7 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
   } catch (error) {
     close(ours);
     close(shimOurs);
+    instead?.close();
     throw error;
   } finally {
     close(theirs);
@@ -91,11 +96,13 @@ export async function startDetached(spec: Spec, options: DetachedOptions): Promi
     open = false;
     close(ours);
     close(shimOurs);
+    instead?.close();
   };
   try {
-    return await seeItStart(spec, options, twice, shim, ours, shimOurs);
+    return await seeItStart(spec, options, twice, shim, ours, shimOurs, instead);
   } catch (error) {
     hangUp();
+    options.onFailure?.();
     await readable(shim.pidfd);
     waitForExit(shim.pidfd);
     throw explainClone(error, spec);
@@ -132,6 +139,7 @@ async function seeItStart(
   shim: Spawned,
   ours: number,
   shimOurs: number,
+  instead: Fallback | undefined,
 ): Promise<Detached> {
   const { results } = shim, terminal = spec.process.terminal ?? false;
   const failed = async () => {
@@ -150,12 +158,14 @@ async function seeItStart(
   let child: Spawned = { pid: first, pidfd: syscall("pidfd_open", first, 0), results };
   try {
     if (!twice) options.onBorn?.(first, shim.pid);
+    instead?.follow(child);
     goOn(ours);
     child = await answer(child, ours, {
       twice,
       network: options.network,
       takeChild: async (first) => {
         child = await takeChild(first, ours, shim.pid);
+        instead?.follow(child);
         if (child !== first) options.onBorn?.(child.pid, shim.pid);
         return child;
       },

@@ -1,5 +1,6 @@
 /** Starts a further process in a running container. */
 import { O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
+import { fallback } from "../ffi/fallback.ts";
 import { close } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
@@ -52,7 +53,7 @@ export async function startExec(target: Target, process: Process, options: ExecO
   checkProcess(process);
   checkProcessLabels(process);
   const namespaces = (target.spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_FLAG[type], 0n);
-  const [ours, theirs] = makePair();
+  const [ours, theirs] = makePair(), instead = await fallback();
   let cgroup = -1;
   let spawned: Spawned;
   try {
@@ -72,11 +73,12 @@ export async function startExec(target: Target, process: Process, options: ExecO
       listens: options.listener !== undefined,
       ownStreams: options.outlives && options.stdio ? ownStreams(options.stdio) : [],
     });
-    spawned = spawn(program, {
+    spawned = spawn(instead?.lower([program], false).flat() ?? program, {
       cgroup: cgroup < 0 ? undefined : cgroup,
       pass: [
         theirs,
         target.pidfd,
+        ...(instead?.descriptors ?? []),
         ...(options.stdio ?? []).filter((fd) => fd > 2),
         ...Array.from({ length: options.preserveFds ?? 0 }, (_, i) => 3 + i),
       ],
@@ -86,6 +88,9 @@ export async function startExec(target: Target, process: Process, options: ExecO
     throw error;
   } finally {
     close(theirs);
+    // Such a program asks nothing.
+    instead?.descriptors.forEach(close);
+    instead?.close();
     if (cgroup >= 0) close(cgroup);
   }
   try {

@@ -31,7 +31,7 @@ export function containerError(failure: Failure, results: Results, inside?: Insi
   if (operation.name?.startsWith(EXEC)) return execError(results, EXEC, inside);
   if (operation.name?.startsWith(LOOK)) return execError(results, LOOK, inside);
   if (operation.why.startsWith(REFUSED)) return new MiniError(operation.why.slice(REFUSED.length), OURS);
-  const what = operation.on ? `${operation.call} ${operation.on}` : operation.call;
+  const call = callOf(operation), what = operation.on ? `${call} ${operation.on}` : call;
   // What asks whether to go on (ffi/step.ts) has no reason of its own, and is not counted.
   const count = (end?: number) => results.program.slice(0, end).filter(({ why }) => why !== "").length;
   const place = `operation ${count(index) + 1} of ${count()}, "${operation.why}"`;
@@ -42,14 +42,18 @@ export function containerError(failure: Failure, results: Results, inside?: Insi
   );
 }
 
+/** The call as it was planned, where one that is missing fails by what is done in its place (ffi/without). */
+const callOf = ({ call, insteadOf }: Operation) =>
+  insteadOf === "openat2" || insteadOf && call === "add" ? insteadOf : call;
+
 /** A place that is not there after it was to be made: why it could not be made is what matters. */
 function rootCause(failure: Failure, results: Results): Failure {
-  if (failure.operation.call !== "openat2" || failure.errno !== Errno.ENOENT) return failure;
+  if (callOf(failure.operation) !== "openat2" || failure.errno !== Errno.ENOENT) return failure;
   let cause = failure;
   for (let index = failure.index - 1;; index--) {
     const operation = results.program[index];
     const makes = operation?.call === "mkdirat" || operation?.call === "mknodat";
-    if (!operation || !makes && operation.call !== "openat2") return cause;
+    if (!operation || !makes && callOf(operation) !== "openat2") return cause;
     const errno = -(results.at(index) ?? 0);
     if (makes && errno > 0 && errno !== Errno.EEXIST) cause = { operation, index, errno };
   }
@@ -70,6 +74,7 @@ function hintFor({ call, args, why }: Operation, errno: number): string | undefi
     return "it is no namespace of that kind, or mini's own user namespace";
   }
   if (call === "fsopen" && errno === Errno.ENODEV) return `this kernel has no ${args[0]}`;
+  if (call === "mount" && typeof args[2] === "string" && errno === Errno.ENODEV) return `this kernel has no ${args[2]}`;
   if (call === "prlimit64" && errno === Errno.EPERM) {
     return "it is above mini's own hard limit ('ulimit -H'), and mini lacks CAP_SYS_RESOURCE to raise that";
   }

@@ -2,8 +2,9 @@
  * From an OCI specification to the program that makes the container: pure, so that a plan can be looked at, compared and
  * tested without root.
  */
-import { O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
+import { CLONE_NEWNS, O_WRONLY, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
+import type { Fallback } from "../ffi/fallback.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
 import type { OwnNamespace } from "../ffi/user_namespace.ts";
 import { cloneSibling, nothingToTake, passed, tellChild } from "./plan_child.ts";
@@ -98,6 +99,8 @@ export interface PlanInput {
   readonly gate?: Gate;
   /** Whether the caller sets up its networks (plan_network.ts). */
   readonly network?: boolean;
+  /** What stands in for calls that are missing here (ffi/without). */
+  readonly fallback?: Pick<Fallback, "lower"> | undefined;
   /** Nothing of it is in the pid namespace that it joins before it is all that it is to be (joined_pid.ts). */
   readonly joinsLast?: boolean;
 }
@@ -237,9 +240,10 @@ export function plan(input: PlanInput): Plan {
       ...(clonesAtAll ? tellChild(descriptors.sync) : []),
     ]],
   ];
-  const program = sections.flatMap(([, operations]) => operations);
-  const phases = sections.map(([phase, { length }]) => ({ phase, length }));
-  return { flags: clonesAtAll ? 0n : flags, twice, program, phases };
+  const planned = sections.map(([, operations]) => operations), begin = clonesAtAll ? 0n : flags;
+  const parts = input.fallback?.lower(planned, (begin & CLONE_NEWNS) !== 0n) ?? planned;
+  const phases = sections.map(([phase], i) => ({ phase, length: parts[i]!.length }));
+  return { flags: begin, twice, program: parts.flat(), phases };
 }
 
 /** A root whose ids are those of a user namespace is made before that is entered (plan_root.ts). */

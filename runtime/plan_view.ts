@@ -17,6 +17,7 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from "../ffi/constants.ts";
+import { Errno } from "../ffi/errors.ts";
 import { op, type Program, result } from "../ffi/program.ts";
 import { untilTaken } from "../ffi/take.ts";
 import { bindSources, type HeldSource, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
@@ -122,7 +123,12 @@ export function planSubpath(mount: number, path: string, sync: number): Program 
     op("move_mount", [mount, "", AT_FDCWD, SCRATCH, MOVE_MOUNT_F_EMPTY_PATH], "attach it, to copy of it", {
       on: SCRATCH,
     }),
-    op("openat2", [mount, path, openHow(O_PATH | O_CLOEXEC, resolve), 24], `its ${path}`, { name: "place", on: path }),
+    op("openat2", [mount, path, openHow(O_PATH | O_CLOEXEC, resolve), 24], `its ${path}`, {
+      name: "place",
+      on: path,
+      // What is renamed anywhere meanwhile keeps the kernel from going up: openat2(2).
+      jump: { when: "=", than: -Errno.EAGAIN, to: "place" },
+    }),
     op(
       "open_tree",
       [result("place"), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],

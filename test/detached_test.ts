@@ -136,7 +136,8 @@ miniTest("what cannot be started says why at once, and stays to be looked at", a
   ok(await mini(["rm", "none"]));
   assertRefused(await mini(["run", "-d", "--rm", "starter", "/etc"]), 126, "/etc");
   assertRefused(await mini(["run", "-d", "--restart", "sometimes", "starter", "true"]), 125, "--restart", "on-failure");
-  assertRefused(await mini(["run", "--restart", "always", "starter", "true"]), 125, "add -d");
+  const conflicting = ["--rm", "--restart", "on-failure"];
+  assertRefused(await mini(["run", ...conflicting, "starter", "true"]), 125, "Conflicting options: --restart and --rm");
   assertEquals(ok(await mini(["ps", "-aq"])), "");
 });
 

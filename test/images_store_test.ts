@@ -1,5 +1,5 @@
 /** The store through crashes, a full disk, and several processes at once. Needs root. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
 import { gzipSync } from "node:zlib";
 import { digestOf } from "../images/digest.ts";
@@ -198,11 +198,11 @@ Deno.test({
       const { layers, bytes } = await store.gc();
       assertEquals([layers, bytes > 0], [used.diffIDs, true]);
       assertEquals(await store.gc(), { blobs: 0, layers: [], bytes: 0 });
-      // A record that cannot be read may name any layer: then nothing is removed at all.
+      // A record that cannot be read may name any layer: then all of them stay.
       Deno.mkdirSync(`${root}/containers/broken`, { recursive: true });
       Deno.writeTextFileSync(`${root}/containers/broken/container.json`, "{");
       await unpack(store, layerTar([{ path: "f" }, "f"]));
-      await assertRejects(() => store.gc(), MiniError, "is damaged");
+      assertStringIncludes((await store.gc()).unsure!, "is damaged");
       assertEquals(names(`${store.folder}/layers`).length, 6);
     }),
 });

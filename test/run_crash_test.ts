@@ -54,6 +54,11 @@ miniTest(
         end = running.output;
       }
       await end;
+      if (i % 4 === 3) {
+        // One with a terminal goes on without mini, if it had come to run.
+        const ids = (await mini(["ps", "-aq"])).stdout.split("\n").filter(Boolean);
+        if (ids.length > 0) assertEquals((await mini(["rm", "-f", ...ids])).status, 0);
+      }
       await until("the container dies with mini", () => processes(seconds).length === 0, 2000);
       const { status, stdout, stderr } = await mini(["ps", "-a", "--format", "{{.ID}} {{.State}} {{.Status}}"]);
       assertEquals([status, stderr], [0, ""]);
@@ -94,20 +99,25 @@ miniTest("damaged files are told in one sentence, and keep nobody from the rest"
   for (const name of ["whole", "broken"]) await mini(["run", "--name", name, "starter", "true"]);
   const id = Deno.readLinkSync(`${root}/names/broken`), file = `${root}/containers/${id}/container.json`;
   const good = Deno.readTextFileSync(file), record = JSON.parse(good);
+  const damaged = new RegExp(`is damaged; remove it with 'mini rm -f ${id.slice(0, 12)}'`);
   const contents: [content: string, sentence: RegExp][] = [
-    ["", /is damaged; remove its folder/],
-    [good.slice(0, good.length / 2), /is damaged; remove its folder/],
-    ["null", /is damaged; remove its folder/],
-    ["[]", /is damaged; remove its folder/],
-    ["{}", /is damaged; remove its folder/],
-    ["\0\xff\n{", /is damaged; remove its folder/],
-    [JSON.stringify({ ...record, config: {} }), /is damaged; remove its folder/],
+    ["", damaged],
+    [good.slice(0, good.length / 2), damaged],
+    ["null", damaged],
+    ["[]", damaged],
+    ["{}", damaged],
+    ["\0\xff\n{", damaged],
+    [JSON.stringify({ ...record, config: {} }), damaged],
     [JSON.stringify({ ...record, version: 99 }), /was made by a newer mini \(record version 99\): use that one/],
   ];
   for (const [content, sentence] of contents) {
     Deno.writeTextFileSync(file, content);
-    const ps = await mini(["ps", "-a", "--format", "{{.Names}}"]);
-    assertEquals([ps.status, ps.stdout], [0, "whole\n"], content);
+    const ps = await mini(["ps", "-a", "--format", '{{.Names}} {{index (split .Status ")") 0}})']);
+    const dead = sentence === damaged;
+    assertEquals([ps.status, ps.stdout], [
+      0,
+      dead ? "broken Dead (damaged record)\nwhole Exited (0)\n" : "whole Exited (0)\n",
+    ]);
     for (const args of [["inspect", "broken"], ["rm", "broken"], ["stop", "broken"]]) {
       const { status, stderr } = await mini(args);
       assertEquals(status, 1, `${args[0]} ${content}`);
@@ -119,7 +129,15 @@ miniTest("damaged files are told in one sentence, and keep nobody from the rest"
     assertEquals((await mini(["run", "--rm", "starter", "true"])).status, 0);
     assertEquals(Deno.readTextFileSync(file), content, "it is left as it was");
   }
-  Deno.removeSync(`${root}/containers/${id}`, { recursive: true });
+  Deno.writeTextFileSync(file, good.slice(0, good.length / 2));
+  for (const args of [["images"], ["system", "df"], ["volume", "prune", "-f"], ["network", "prune", "-f"]]) {
+    assertEquals((await mini(args)).status, 0, args.join(" "));
+  }
+  await mini(["tag", "starter", "other"]);
+  for (const args of [["rmi", "other"], ["image", "prune", "-f"], ["rmi", "-f", "starter"]]) {
+    assertEquals((await mini(args)).status, 0, args.join(" "));
+  }
+  assertEquals(await mini(["rm", "-f", "broken"]), { status: 0, stdout: "broken\n", stderr: "" });
   assertEquals(await mini(["ps", "-a", "--format", "{{.Names}}"]), { status: 0, stdout: "whole\n", stderr: "" });
   assertEquals((await mini(["rm", "whole"])).status, 0);
 
@@ -177,6 +195,8 @@ miniTest(
     head -c 9000000 /dev/zero > small/big 2>/dev/null
     mini kill full
     mini ps --format '{{.Names}}' -f name=other; echo $?
+    mini ps -a --format '{{.Names}} {{.State}} {{slice .Status 0 12}}' -f name=full
+    mini inspect -f '{{.State.Running}} {{.State.ExitCode}}' full; mini wait full
     mini exec other echo within; echo $?
     mini rm -f full; echo $?
     rm small/big
@@ -184,7 +204,11 @@ miniTest(
     mini ps -aq; ls -A small/state/containers
     while pgrep -f "[r]oot ${folder}/small.* monitor" >/dev/null; do sleep 0.1; done`;
     const { stdout, stderr } = await runCommand(["unshare", "-m", "bash", "-c", script], { cwd: folder });
-    assertEquals(stdout, "full\nother\n0\nwithin\n0\nfull\n0\nother\n0\n", stderr);
+    assertEquals(
+      stdout,
+      "full\nother\n0\nfull exited Exited (137)\nfalse 137\n137\nwithin\n0\nfull\n0\nother\n0\n",
+      stderr,
+    );
   },
   [needsProgram("unshare")],
 );

@@ -173,7 +173,8 @@ miniTest("under nohup a container outlives its terminal", async (context) => {
 
 miniTest("every byte passes through a terminal in raw mode, both ways", async (context) => {
   const script = "stty raw -echo; echo ready; dd bs=1 count=1024 2>/dev/null | tee /dev/stderr | md5sum >&2";
-  await session(sh(context, `${script}; stty sane; echo; echo end`), 0, async (terminal) => {
+  const noKeysDetach = "--detach-keys=";
+  await session(sh(context, `${script}; stty sane; echo; echo end`, noKeysDetach), 0, async (terminal) => {
     await terminal.shows(/ready\n/);
     const bytes = Uint8Array.from({ length: 1024 }, (_, i) => i % 256);
     await terminal.type(bytes);

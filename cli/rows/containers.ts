@@ -1,6 +1,7 @@
 /** The commands about containers that exist, without their implementations. */
 
 import type { CommandRow, Flag } from "../command.ts";
+import { detachKeys } from "../common_flags.ts";
 import { containerFlags } from "./container_flags.ts";
 
 /** How a container is asked to end. */
@@ -43,6 +44,7 @@ export const start: CommandRow = {
       kind: "boolean",
       description: "Stay in the foreground: show its output, hand on signals",
     },
+    detachKeys,
     { name: "interactive", short: "i", kind: "boolean", description: "The same, with standard input" },
   ],
   positionals: { min: 1, needs: "a container", complete: ["container"], repeat: true },

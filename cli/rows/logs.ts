@@ -1,6 +1,7 @@
 /** The commands about what containers print, without their implementations. */
 
 import type { CommandRow } from "../command.ts";
+import { detachKeys } from "../common_flags.ts";
 
 /** `mini logs`. */
 export const logs: CommandRow = {
@@ -38,15 +39,10 @@ export const attach: CommandRow = {
   signals: "forwarded",
   aliases: ["container attach"],
   group: "Run containers",
-  summary: "Connect this terminal, or standard streams, to a container in the background",
+  summary: "Connect this terminal, or standard streams, to a container that runs",
   usage: "[OPTIONS] CONTAINER",
   flags: [
-    {
-      name: "detach-keys",
-      kind: "string",
-      default: "ctrl-p,ctrl-q",
-      description: "Keys that leave it running, where it has a terminal",
-    },
+    detachKeys,
     { name: "no-stdin", kind: "boolean", description: "Only show what it prints" },
     { name: "sig-proxy", kind: "boolean", default: "true", description: "Send it the signals that are sent to us" },
   ],

@@ -1,6 +1,7 @@
 /** `mini run` and its relatives, and what help and completion say about them. */
 
 import type { CommandRow } from "../command.ts";
+import { detachKeys } from "../common_flags.ts";
 import { containerFlags } from "./container_flags.ts";
 
 /** `mini run` without its implementation. */
@@ -30,6 +31,7 @@ export const run: CommandRow = {
       description: "Wait for Enter before each system call that makes the container",
     },
     { name: "detach", short: "d", kind: "boolean", description: "Run it in the background and print its ID" },
+    detachKeys,
     ...containerFlags,
   ],
   positionals: { min: 1, needs: "an image", replacedBy: "rootfs", stopAtFirst: true, complete: ["image"] },

@@ -1,6 +1,8 @@
 /** Opens the files of a container that does not run: its layers and its changes, with its volumes in them. */
+import { hasDetachedMounts } from "../../ffi/available.ts";
 import { isThere } from "../../ffi/is_there.ts";
 import { CLONE_NEWNS, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
+import { fallback } from "../../ffi/fallback.ts";
 import { statAt } from "../../ffi/file_info.ts";
 import { Errno } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
@@ -41,6 +43,7 @@ export async function openStopped(
     volumes = await openVolumes(containers, record);
     const { mounts, sources } = mountsOf(spec, volumes);
     const { rootfs, scratch } = rootfsOf(containers, record, purpose);
+    const instead = await fallback();
     const view = takeOpened(
       (sync) =>
         planView({
@@ -55,6 +58,7 @@ export async function openStopped(
       [ROOT, NAMESPACE],
       { flags: CLONE_NEWNS, pass: [...sources.values()].filter((source) => typeof source === "number") },
       ["mount", Errno.EINVAL],
+      instead,
     );
     return {
       root: view[0]!,
@@ -69,7 +73,8 @@ export async function openStopped(
     throw error;
   } finally {
     // What is attached in the view stays.
-    volumes?.held.close();
+    if (hasDetachedMounts()) volumes?.held.close();
+    else await volumes?.held.release(purpose === "write");
   }
 }
 
@@ -111,7 +116,11 @@ function isMounted(folder: string): boolean {
 function mountsOf(spec: Spec, volumes: Volumes | undefined): { mounts: Mount[]; sources: Map<number, HeldSource> } {
   const sources = new Map<number, HeldSource>(), mounts: Mount[] = [];
   for (const mount of (volumes?.held.applyTo(spec) ?? spec).mounts ?? []) {
-    if (!isBind(mount) || mount.source === undefined) continue;
+    if (!isBind(mount)) continue;
+    if (mount.source === undefined) {
+      mounts.push(mount); // other options for the one before it
+      continue;
+    }
     const source = volumes?.held.sources.get(mount.source);
     if (source !== undefined) sources.set(mounts.length, source);
     else if (!isThere(mount.source)) continue;

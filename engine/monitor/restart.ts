@@ -14,8 +14,10 @@ export async function restart(containers: Containers, id: string, report: Report
   try {
     const made = take(containers, new Store(containers.root), id);
     if (!restartIsDue(made.record)) return containers.settle(id, made.lock);
-    await startInBackground(containers, made, report, (record) => {
-      record.restartCount = (record.restartCount ?? 0) + 1;
+    await startInBackground(containers, made, report, {
+      restart: (record) => {
+        record.restartCount = (record.restartCount ?? 0) + 1;
+      },
     });
   } catch (error) {
     if (error instanceof Busy) return; // somebody starts or removes it

@@ -5,9 +5,9 @@ import { clearUpOnce } from "../clear.ts";
 import type { Containers } from "../containers.ts";
 import { logPlace } from "../log_place.ts";
 import { LogConsumer } from "../logs/consumer.ts";
-import { openProcess } from "../process.ts";
+import { openHelper, openProcess } from "../process.ts";
 import { takeTerminal } from "../terminal.ts";
-import type { ContainerRecord, RunningState } from "../record.ts";
+import type { ContainerRecord, Helper } from "../record.ts";
 import type { Report } from "./monitor.ts";
 
 /**
@@ -18,13 +18,14 @@ import type { Report } from "./monitor.ts";
 export async function watch(containers: Containers, id: string, report: Report): Promise<void> {
   const running = containers.running(id), record = containers.record(id);
   if (!running?.shim || !record) return;
-  const shim = openShim(running.shim);
+  const shim = openHelper(running.shim);
   if (shim !== undefined) {
     const health = record.config.health && await checkHealth(containers, id, report);
     try {
+      const container = openProcess(running);
+      if (running.shim.reader) await untilLeft(running.shim.reader, container);
       const output = await consume(containers, record, shim, report);
       // The shim waits with its own end until nobody reads the output any more.
-      const container = openProcess(running);
       if (container !== undefined) {
         await readable(container);
         close(container);
@@ -39,13 +40,19 @@ export async function watch(containers: Containers, id: string, report: Report):
   await clear(containers, id);
 }
 
+/** A command that shows a container reads its output, until it is detached from it or has ended, or the container has. */
+async function untilLeft(reader: Helper, container: number | undefined): Promise<void> {
+  const fd = openHelper(reader);
+  if (fd === undefined) return;
+  const other = new AbortController();
+  await Promise.race([readable(fd, other.signal), container === undefined || readable(container, other.signal)]);
+  other.abort();
+  close(fd);
+}
+
 /** Nothing of it is loaded where nothing is checked. */
 async function checkHealth(containers: Containers, id: string, report: Report) {
   return (await import("../health/checks.ts")).startHealthChecks(containers, id, report);
-}
-
-function openShim({ pid, startTicks }: NonNullable<RunningState["shim"]>): number | undefined {
-  return openProcess({ pid, ...startTicks === undefined ? {} : { pidStartTicks: startTicks } });
 }
 
 /** Begins to read a container's output. What goes wrong with that is told, and the container is watched all the same. */

@@ -1,42 +1,26 @@
 /** What a container's mounts need each time that it is started: folders of the host that are missing, and mounts to attach. */
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  AT_RECURSIVE,
-  MOUNT_ATTR_RDONLY,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  OPEN_TREE_CLOEXEC,
-  OPEN_TREE_CLONE,
-} from "../../ffi/constants.ts";
+import { hasDetachedMounts } from "../../ffi/available.ts";
 import { MiniError } from "../../ffi/errors.ts";
-import { close, syscall } from "../../ffi/kernel.ts";
-import { open } from "../../ffi/open.ts";
-import { parseMountOptions } from "../../runtime/mount_options.ts";
+import { close } from "../../ffi/kernel.ts";
+import type { HeldSource } from "../../runtime/plan_mounts.ts";
 import type { Spec } from "../../runtime/spec.ts";
 import type { Containers } from "../containers.ts";
 import type { ContainerRecord } from "../record.ts";
-import { isFilling } from "./fill.ts";
-import { type Kind, kindOf, mountFilesystem } from "./local.ts";
-import { finish, locked, openSource } from "./provide.ts";
+import { holdBind, holdVolume } from "./detached.ts";
+import { type Change, findBind, findVolume } from "./found.ts";
+import { releaseFromHost } from "./on_host.ts";
 import { Volumes } from "./store.ts";
-import { subpathOfFolder, subpathOfMount } from "./subpath.ts";
-import { mountTmpfs, releaseTmpfs } from "./tmpfs.ts";
-import type { DecidedMount, Volume } from "./types.ts";
-
-const FOLDER = O_RDONLY | O_DIRECTORY;
 
 /** What has to be open while a container is started. */
 export interface Held {
-  /** Mounts that are attached nowhere, by the source that `applyTo` names them by. */
-  readonly sources: ReadonlyMap<string, number>;
+  /** What was looked up already, by the source that `applyTo` names it by: mounts that are attached nowhere, or paths. */
+  readonly sources: ReadonlyMap<string, HeldSource>;
   /** The specification with these instead of what was written down when the container was made. */
   applyTo(spec: Spec): Spec;
   /** Closes them; what the container has attached stays. Again, it does nothing. */
   close(): void;
-  /** The same, and nothing stays mounted for the container on the host. */
-  release(): Promise<void>;
+  /** The same, and nothing stays mounted for the container on the host. @param ended false if it may be about to be started. */
+  release(ended?: boolean): Promise<void>;
 }
 
 /**
@@ -50,117 +34,41 @@ export async function holdMounts(
   record: ContainerRecord,
   signal?: AbortSignal,
 ): Promise<Held> {
-  const volumes = new Volumes(containers.root), held = new Map<string, number>();
-  const closeAll = () => {
-    held.forEach((fd) => close(fd));
-    held.clear();
-  };
-  const release = async () => {
+  const volumes = new Volumes(containers.root), opened: number[] = [];
+  const sources = new Map<string, HeldSource>(), changes = new Map<string, Change>();
+  const closeAll = () => opened.splice(0).forEach(close);
+  const release = async (ended?: boolean) => {
     closeAll();
-    await releaseTmpfs(containers, record);
+    await releaseFromHost(containers, record, ended);
   };
+  const detached = hasDetachedMounts();
   try {
     for (const mount of record.mounts ?? []) {
       if (mount.type === "bind" && mount.createSource) makeFolder(mount.source!);
+      if (!detached) {
+        const place = mount.type === "volume" ? await findVolume(volumes, mount, signal) : findBind(mount);
+        if (place?.path !== undefined) sources.set(place.path, place.path);
+        if (place !== undefined) changes.set(mount.destination, place.change);
+        continue;
+      }
       const fd = mount.type === "volume" ? await holdVolume(volumes, mount, signal) : holdBind(mount);
-      if (fd !== undefined) held.set(mount.destination, fd);
+      if (fd === undefined) continue;
+      const source = `/proc/self/fd/${fd}`;
+      opened.push(fd);
+      sources.set(source, fd);
+      changes.set(mount.destination, (mount) => [{ ...mount, source }]);
     }
-    const source = (fd: number) => `/proc/self/fd/${fd}`;
-    const places = new Map(Array.from(held, ([destination, fd]) => [destination, source(fd)]));
     return {
-      sources: new Map(Array.from(held.values(), (fd) => [source(fd), fd])),
+      sources,
       applyTo: (spec) => ({
         ...spec,
-        mounts: (spec.mounts ?? []).map((mount) => {
-          const source = places.get(mount.destination);
-          return source === undefined ? mount : { ...mount, source };
-        }),
+        mounts: (spec.mounts ?? []).flatMap((mount) => changes.get(mount.destination)?.(mount) ?? [mount]),
       }),
       close: closeAll,
       release,
     };
   } catch (error) {
     await release();
-    throw error;
-  }
-}
-
-/** The mount of a volume; undefined if it is the folder that the specification names. */
-async function holdVolume(volumes: Volumes, mount: DecidedMount, signal?: AbortSignal): Promise<number | undefined> {
-  const name = mount.name!, volume = volumes.get(name), data = volumes.data(name);
-  if (!volume) throw new MiniError(`the volume ${name}, which is to be mounted on ${mount.destination}, is gone`);
-  const kind = kindOf(volume);
-  switch (kind.kind) {
-    case "folder":
-      if (isFilling(data)) await finish(volumes, volume, signal);
-      break;
-    case "tmpfs":
-      await locked(volumes, name, signal, () => mountTmpfs(volume, kind.filesystem, data));
-      break;
-    case "bind":
-      return mountBind(volume, kind, mount.subpath);
-    case "filesystem": {
-      const fd = await mountFilesystem(kind.filesystem, name);
-      return mount.subpath === undefined ? fd : within(fd, subpathOfMount, mount.subpath, name);
-    }
-  }
-  return mount.subpath === undefined
-    ? undefined
-    : within(open(data, FOLDER | O_NOFOLLOW), subpathOfFolder, mount.subpath, name);
-}
-
-/**
- * The mount of a folder of the host of which only the top is read-only; undefined for any other. What the specification says
- * of a mount is for those below it as well.
- */
-function holdBind({ source, writableBelow }: DecidedMount): number | undefined {
-  if (!writableBelow) return undefined;
-  const fd = syscall("open_tree", AT_FDCWD, source!, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-  try {
-    setAttributes(fd, 0, MOUNT_ATTR_RDONLY, 0);
-    return fd;
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
-}
-
-/** mount_setattr(2). @param flag 0 or AT_RECURSIVE. */
-function setAttributes(fd: number, flag: number, set: number, clear: number): void {
-  if (set === 0 && clear === 0) return;
-  const words = new BigUint64Array([BigInt(set), BigInt(clear), 0n, 0n]);
-  syscall("mount_setattr", fd, "", AT_EMPTY_PATH | flag, words, 32);
-}
-
-/** The mount of a path in a folder or in a mount, which is closed. */
-function within(whole: number, mountOf: typeof subpathOfFolder, subpath: string, volume: string): number {
-  try {
-    return mountOf(whole, subpath, volume);
-  } finally {
-    close(whole);
-  }
-}
-
-/** The mount of a folder of the host with the volume's own options. */
-function mountBind(volume: Volume, { source, options }: Kind & { kind: "bind" }, subpath: string | undefined): number {
-  const { set, clear, setBelow, clearBelow, recursive } = parseMountOptions(options, volume.name);
-  const folder = openSource(source, volume);
-  let fd: number;
-  if (subpath !== undefined) fd = within(folder, subpathOfFolder, subpath, volume.name);
-  else {
-    try {
-      const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
-      fd = syscall("open_tree", folder, "", flags);
-    } finally {
-      close(folder);
-    }
-  }
-  try {
-    setAttributes(fd, AT_RECURSIVE, setBelow, clearBelow);
-    setAttributes(fd, recursive ? AT_RECURSIVE : 0, set, clear);
-    return fd;
-  } catch (error) {
-    close(fd);
     throw error;
   }
 }

@@ -3,7 +3,8 @@
  *
  * Nothing is mounted on the host for it. A mount is made as a descriptor that is attached nowhere, in the network of the host,
  * and a container's program attaches it inside: the kernel itself knows when nobody needs it any more, whoever is killed.
- * Only a tmpfs, which containers are to share, has a place on the host as long as one of them runs (tmpfs.ts).
+ * Only a tmpfs, which containers are to share, has a place on the host as long as one of them runs, as everything has where
+ * no such mount can be made (on_host.ts).
  */
 import {
   FSCONFIG_CMD_CREATE,
@@ -15,6 +16,7 @@ import {
 } from "../../ffi/constants.ts";
 import { Errno, errnoMeaning, errnoName, MiniError } from "../../ffi/errors.ts";
 import { close, trySyscall, waitingSyscall } from "../../ffi/kernel.ts";
+import { mountData, mountFlags } from "../../runtime/mount_flags.ts";
 import { parseMountOptions } from "../../runtime/mount_options.ts";
 import type { Volume } from "./types.ts";
 
@@ -88,23 +90,11 @@ async function resolveAddress(name: string, volume: string): Promise<string> {
  *
  * @throws {MiniError} with what the kernel says of it.
  */
-export async function mountFilesystem({ type, device, attributes, data }: Filesystem, volume: string): Promise<number> {
-  const fail = (what: string, errno: number, context?: number): never => {
-    const said = context === undefined ? "" : kernelMessages(context);
-    const hint = errno === Errno.ENODEV
-      ? `this kernel has no file system ${type}`
-      : errno === Errno.EPERM
-      ? "only root may, with sudo"
-      : errnoMeaning(errno);
-    throw new MiniError(
-      `the volume ${volume} cannot be mounted: ${what}: ${said || `${hint} (${errnoName(errno)})`}`,
-    );
-  };
-  const pairs: (readonly [string, string?])[] = [["source", device]];
-  for (const [key, value] of data) {
-    if (value === undefined) pairs.push([key]);
-    else pairs.push([key, key === "addr" ? await resolveAddress(value, volume) : value]);
-  }
+export async function mountFilesystem(filesystem: Filesystem, volume: string): Promise<number> {
+  const { type, device, attributes } = filesystem;
+  const fail = (what: string, errno: number, context?: number): never =>
+    refuse(filesystem, volume, what, errno, context === undefined ? "" : kernelMessages(context));
+  const pairs = [["source", device] as const, ...await resolveAll(filesystem, volume)];
   const context = trySyscall("fsopen", type, FSOPEN_CLOEXEC);
   if (context < 0) return fail(`type=${type}`, -context);
   try {
@@ -122,6 +112,34 @@ export async function mountFilesystem({ type, device, attributes, data }: Filesy
   } finally {
     close(context);
   }
+}
+
+/** Mounts a file system on a folder of the host. @throws {MiniError} with what the kernel says of it. */
+export async function mountAt(filesystem: Filesystem, volume: string, folder: string): Promise<void> {
+  const { type, device, attributes } = filesystem;
+  const { flags, data } = mountData(await resolveAll(filesystem, volume));
+  // Another machine may not answer for long.
+  const result = await waitingSyscall("mount", device, folder, type, flags | mountFlags(attributes), data);
+  if (result < 0) refuse(filesystem, volume, `${type} ${device}`, -result, "");
+}
+
+/** A file system's options with addresses in place of names. */
+async function resolveAll({ data }: Filesystem, volume: string): Promise<(readonly [key: string, value?: string])[]> {
+  const pairs: (readonly [string, string?])[] = [];
+  for (const [key, value] of data) {
+    if (value === undefined) pairs.push([key]);
+    else pairs.push([key, key === "addr" ? await resolveAddress(value, volume) : value]);
+  }
+  return pairs;
+}
+
+function refuse({ type }: Filesystem, volume: string, what: string, errno: number, said: string): never {
+  const hint = errno === Errno.ENODEV
+    ? `this kernel has no file system ${type}`
+    : errno === Errno.EPERM
+    ? "only root may, with sudo"
+    : errnoMeaning(errno);
+  throw new MiniError(`the volume ${volume} cannot be mounted: ${what}: ${said || `${hint} (${errnoName(errno)})`}`);
 }
 
 /** What the kernel has to say of a mount that failed: lines of `e text`, fsconfig(2). */

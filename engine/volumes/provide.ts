@@ -1,4 +1,5 @@
 /** The volumes of a new container: made where they are missing, and filled where they are empty. */
+import { hasDetachedMounts } from "../../ffi/available.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
@@ -6,7 +7,8 @@ import { open, openBelow } from "../../ffi/open.ts";
 import type { Containers } from "../containers.ts";
 import { emit } from "../events.ts";
 import { fill, finishFilling, type Target } from "./fill.ts";
-import { type Kind, kindOf, mountFilesystem } from "./local.ts";
+import { type Filesystem, type Kind, kindOf, mountFilesystem } from "./local.ts";
+import { mountOnHost, unmountFromHost } from "./on_host.ts";
 import { Volumes } from "./store.ts";
 import type { DecidedMount, Volume, VolumeOptions } from "./types.ts";
 
@@ -85,8 +87,14 @@ export async function locked<T>(
   }
 }
 
+/** A volume that is open to be filled. */
+interface Opened extends Target {
+  /** Where it was mounted for that on the host. */
+  readonly mounted?: string;
+}
+
 /** The folders of a volume, to be filled. */
-async function openTarget(volumes: Volumes, volume: Volume, kind: Kind): Promise<Target> {
+async function openTarget(volumes: Volumes, volume: Volume, kind: Kind): Promise<Opened> {
   if (kind.kind === "folder" || kind.kind === "tmpfs") {
     const data = volumes.data(volume.name);
     const beside = open(`${data}/..`, FOLDER);
@@ -101,6 +109,7 @@ async function openTarget(volumes: Volumes, volume: Volume, kind: Kind): Promise
     const data = openSource(kind.source, volume);
     return { data, beside: data };
   }
+  if (!hasDetachedMounts()) return await openMounted(volumes.data(volume.name), volume, kind.filesystem);
   const mount = await mountFilesystem(kind.filesystem, volume.name);
   try {
     // What is open in it keeps it.
@@ -111,7 +120,22 @@ async function openTarget(volumes: Volumes, volume: Volume, kind: Kind): Promise
   }
 }
 
-const closeTarget = ({ data, beside }: Target) => new Set([data, beside]).forEach((fd) => close(fd));
+/** The same of a file system that is mounted on its folder, until then if nobody else has mounted it. */
+async function openMounted(folder: string, volume: Volume, filesystem: Filesystem): Promise<Opened> {
+  const isNew = await mountOnHost(volume, filesystem, folder);
+  try {
+    const data = open(folder, FOLDER | O_NOFOLLOW);
+    return { data, beside: data, ...isNew ? { mounted: folder } : {} };
+  } catch (error) {
+    if (isNew) unmountFromHost(folder);
+    throw error;
+  }
+}
+
+function closeTarget({ data, beside, mounted }: Opened): void {
+  new Set([data, beside]).forEach((fd) => close(fd));
+  if (mounted !== undefined) unmountFromHost(mounted);
+}
 
 /** Brings to its end what an interrupted command began to fill. */
 export async function finish(volumes: Volumes, volume: Volume, signal?: AbortSignal): Promise<void> {
@@ -123,6 +147,13 @@ export async function finish(volumes: Volumes, volume: Volume, signal?: AbortSig
       closeTarget(target);
     }
   });
+}
+
+/** The volume of a mount. @throws {MiniError} when there is none any more. */
+export function needVolume(volumes: Volumes, { name, destination }: DecidedMount): Volume {
+  const volume = volumes.get(name!);
+  if (!volume) throw new MiniError(`the volume ${name}, which is to be mounted on ${destination}, is gone`);
+  return volume;
 }
 
 /** The folder that a volume stands for. @throws {MiniError} when there is none. */

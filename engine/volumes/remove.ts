@@ -4,10 +4,10 @@ import { close } from "../../ffi/kernel.ts";
 import { diskUsage } from "../../images/df.ts";
 import type { Containers } from "../containers.ts";
 import { emit } from "../events.ts";
+import { unmountFromHost } from "./on_host.ts";
 import { NoSuchVolume, Volumes } from "./store.ts";
-import { unmountTmpfs } from "./tmpfs.ts";
 import type { Volume } from "./types.ts";
-import { certainUsers } from "./use.ts";
+import { certainUsers, volumeUsers } from "./use.ts";
 
 /**
  * Removes a volume with all that it holds.
@@ -37,7 +37,7 @@ export async function removeVolume(containers: Containers, name: string): Promis
 /** The caller has its lock, and nothing uses it. */
 function remove({ root, state }: Containers, name: string): void {
   const volumes = new Volumes(root), driver = volumes.get(name)?.driver ?? "";
-  unmountTmpfs(volumes.data(name));
+  unmountFromHost(volumes.data(name));
   volumes.remove(name);
   emit(state, { type: "volume", action: "destroy", id: name, attributes: { driver } });
 }
@@ -45,8 +45,7 @@ function remove({ root, state }: Containers, name: string): void {
 /**
  * Removes every volume that no container uses and that matches.
  *
- * @param note is told of each that cannot be read. @returns the names of those removed, and the bytes that they took.
- * @throws {MiniError} when it cannot be known what is used.
+ * @param note is told of each that cannot be read, and of a container that may use any: then all stay. @returns the names of those removed, and the bytes that they took.
  */
 export async function pruneVolumes(
   containers: Containers,
@@ -56,6 +55,12 @@ export async function pruneVolumes(
   const volumes = new Volumes(containers.root), names: string[] = [];
   let bytes = 0;
   volumes.sweep();
+  let unsure = false;
+  volumeUsers(containers.root, (sentence) => {
+    unsure = true;
+    note(`no volume can be removed, because ${sentence}`);
+  });
+  if (unsure) return { names, bytes };
   for (const volume of volumes.list(note)) {
     if (!matches(volume)) continue;
     const lock = await volumes.lock(volume.name);

@@ -39,7 +39,23 @@ export function subpathOfFolder(folder: number, path: string, volume: string): n
   });
 }
 
-/** The same below the root of a mount that is attached nowhere. */
+/**
+ * The path on this host of what is at a path below a folder, with no link in it.
+ *
+ * @throws {MiniError} when there is nothing.
+ */
+export function pathOfFolder(folder: number, path: string, volume: string): string {
+  return explained(path, volume, () => {
+    const fd = openBelow(folder, path, O_PATH);
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${fd}`);
+    } finally {
+      close(fd);
+    }
+  });
+}
+
+/** The same as a mount, below the root of a mount that is attached nowhere. */
 export function subpathOfMount(mount: number, path: string, volume: string): number {
   return explained(
     path,
@@ -48,7 +64,21 @@ export function subpathOfMount(mount: number, path: string, volume: string): num
   );
 }
 
-function explained(path: string, volume: string, body: () => number): number {
+/** What is at a path in a folder or in a mount, which is closed. */
+export function within<T>(
+  whole: number,
+  find: (whole: number, subpath: string, volume: string) => T,
+  subpath: string,
+  volume: string,
+): T {
+  try {
+    return find(whole, subpath, volume);
+  } finally {
+    close(whole);
+  }
+}
+
+function explained<T>(path: string, volume: string, body: () => T): T {
   try {
     return body();
   } catch (error) {
