@@ -1,6 +1,6 @@
 /** How steps of engine/explain.ts are printed: as a table, as Markdown, as JSON. */
 import { folded, type Step } from "../engine/explain.ts";
-import { layTable, printable, shorten } from "./output.ts";
+import { jsonText, layTable, printable, shorten } from "./output.ts";
 
 export const FORMATS = ["table", "json", "markdown"] as const;
 export type ExplainFormat = typeof FORMATS[number];
@@ -31,7 +31,7 @@ export const shortIds = (text: string) => text.replace(/\b([0-9a-f]{12})[0-9a-f]
 
 /** The steps as text. */
 export function showSteps(steps: readonly Step[], { format, fold, width, colours }: Look): string {
-  if (format === "json") return steps.map((step) => `${JSON.stringify(step)}\n`).join("");
+  if (format === "json") return steps.map((step) => `${jsonText(step)}\n`).join("");
   const rows = fold ? folded(steps) : steps;
   const wasDone = steps.some(({ microseconds }) => microseconds !== undefined);
   const cells = rows.map((step) => [

@@ -38,7 +38,7 @@ export function formatList(rows: readonly Row[], { format = "table", columns, he
   if (format === "json") return rows.map((row) => json(sorted(row)) + "\n").join("");
   const table = /^table(?:\s+|$)([^]*)/.exec(format);
   if (!table) {
-    const template = compileTemplate(unescape(format));
+    const template = compileTemplate(unescape(format), {}, forReader());
     return rows.map((row) => template(sorted(row)) + "\n").join("");
   }
   const text = unescape(table[1] || columns);
@@ -53,7 +53,16 @@ export function formatList(rows: readonly Row[], { format = "table", columns, he
  * @throws {MiniError} when the template is wrong or asks for a field that the thing does not have
  */
 export function formatOne(thing: Value, format: string): string {
-  return (format === "json" ? json(thing) : compileTemplate(unescape(format))(thing)) + "\n";
+  return (format === "json" ? json(thing) : compileTemplate(unescape(format), {}, forReader())(thing)) + "\n";
+}
+
+/**
+ * Whoever reads from a pipe or a file gets every value as it is. A terminal gets none that could steer it: what a hostile image has in
+ * its labels is not the user's own.
+ */
+function forReader(): (text: string) => string {
+  if (!Deno.stdout.isTerminal()) return (text) => text;
+  return (text) => text.replace(/[^\n\t]+/g, printable);
 }
 
 /** Shells hand over `\t` and `\n` as two characters; Docker takes them for the character. */

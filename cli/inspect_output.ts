@@ -1,7 +1,7 @@
 /** What all `inspect` commands print: a JSON list of what was found, or each through a template. */
 import { MiniError } from "../ffi/errors.ts";
 import { formatOne } from "./format.ts";
-import { printable, write } from "./output.ts";
+import { jsonText, printable, write } from "./output.ts";
 import type { Value } from "./template_functions.ts";
 
 /**
@@ -26,7 +26,7 @@ export async function forEachInspected(
     }
   }
   if (format === undefined || format === "json") {
-    write(`${JSON.stringify(found, null, format === "json" ? undefined : 4)}\n`);
+    write(`${jsonText(found, format === "json" ? undefined : 4)}\n`);
   } else write(found.map((one) => formatOne(withTables(one), format)).join(""));
   return status;
 }

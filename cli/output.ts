@@ -56,6 +56,23 @@ export function printable(text: string): string {
   });
 }
 
+/**
+ * JSON that cannot steer a terminal either: it escapes some control characters by itself, and the others here.
+ *
+ * @param replacer @param indent as of JSON.stringify. @returns undefined for what is no JSON, as that does.
+ */
+export function jsonText(
+  value: unknown,
+  indent?: number | string,
+  replacer?: (key: string, value: unknown) => unknown,
+): string | undefined {
+  const text = JSON.stringify(value, replacer, indent) as string | undefined;
+  return text?.replace(
+    /[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** At most so many characters, the last of them `…` where some are missing. */
 export function shorten(text: string, width: number): string {
   const characters = [...text];

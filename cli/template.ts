@@ -23,14 +23,19 @@ export type Template = (data: Value) => string;
  * The result throws a {@linkcode MiniError} when it asks for a field that the value does not have.
  *
  * @param overrides functions that take the place of those with the same name
+ * @param shown what becomes of the text of each value
  * @throws {MiniError} when the template is wrong or uses what is not supported
  */
-export function compileTemplate(template: string, overrides: TemplateFunctions = {}): Template {
+export function compileTemplate(
+  template: string,
+  overrides: TemplateFunctions = {},
+  shown: (text: string) => string = (text) => text,
+): Template {
   const nodes = parseTemplate(template);
   const functions = { ...allFunctions, ...overrides };
   checkFunctions(nodes, functions);
   return (data) => {
-    const run = new Run(data, functions);
+    const run = new Run(data, functions, shown);
     run.nodes(nodes, data);
     return run.text;
   };
@@ -68,9 +73,11 @@ class Run {
   readonly #variables: { name: string; value: Value }[];
 
   readonly #functions: TemplateFunctions;
+  readonly #shown: (text: string) => string;
 
-  constructor(data: Value, functions: TemplateFunctions) {
+  constructor(data: Value, functions: TemplateFunctions, shown: (text: string) => string) {
     this.#functions = functions;
+    this.#shown = shown;
     this.#variables = [{ name: "", value: data }];
   }
 
@@ -90,7 +97,7 @@ class Run {
       case "action": {
         const value = this.#pipeline(node.pipeline, dot);
         this.#store(node.pipeline, [value]);
-        if (node.pipeline.variables.length === 0) this.text += show(value);
+        if (node.pipeline.variables.length === 0) this.text += this.#shown(show(value));
         return "done";
       }
       case "break":

@@ -1,6 +1,7 @@
 /** The functions of templates: those of Go's text/template and those that Docker adds. */
 
 import { MiniError } from "../ffi/errors.ts";
+import { jsonText } from "./output.ts";
 
 /**
  * What a template works on: what JSON can say, `Map` for tables with keys of the user's own (a key that is missing there
@@ -37,7 +38,8 @@ export function show(value: Value): string {
 
 /** A value as one line of JSON. */
 export function json(value: Value): string {
-  return JSON.stringify(value, (_, item) => item instanceof Map ? Object.fromEntries(entries(item)) : item) ?? "null";
+  return jsonText(value, undefined, (_, item) => item instanceof Map ? Object.fromEntries(entries(item)) : item) ??
+    "null";
 }
 
 function text(value: Value, name: string): string {

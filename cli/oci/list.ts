@@ -1,7 +1,7 @@
 /** `mini oci list`. */
 import { MiniError } from "../../ffi/errors.ts";
 import { OciContainers, type OciState } from "../../engine/oci/containers.ts";
-import { layTable, printable, write } from "../output.ts";
+import { jsonText, layTable, printable, write } from "../output.ts";
 import type { OciInvocation } from "./command.ts";
 
 export default function ({ flags, globals, warn }: OciInvocation): number {
@@ -15,7 +15,7 @@ export default function ({ flags, globals, warn }: OciInvocation): number {
     }
   }
   if (flags.boolean("quiet")) write(states.map(({ id }) => `${id}\n`).join(""));
-  else if (flags.string("format") === "json") write(`${JSON.stringify(states)}\n`);
+  else if (flags.string("format") === "json") write(`${jsonText(states)}\n`);
   else {
     write(layTable([
       ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],

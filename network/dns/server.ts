@@ -23,6 +23,8 @@ import { receiveFrom, sendTo, socketAddress } from "./socket.ts";
 /** Where a container finds its resolver: the address that Docker uses. */
 export const RESOLVER_ADDRESS = "127.0.0.11";
 const BACKLOG = 64;
+/** Datagrams that are taken in one turn. */
+const MOST_AT_ONCE = 32;
 /** Connections over TCP at a time, and how long one may be silent. */
 const MOST_CONNECTIONS = 32, SILENCE_MS = 10_000;
 
@@ -118,7 +120,10 @@ export class ResolverServer {
   async #datagrams(fd: number): Promise<void> {
     const { signal } = this.#stop;
     while (await readable(fd, signal)) {
-      for (let datagram; (datagram = receiveFrom(fd)) !== undefined;) {
+      // A container that asks faster than it is answered would keep this process from all its other work.
+      for (let taken = 0; taken < MOST_AT_ONCE; taken++) {
+        const datagram = receiveFrom(fd);
+        if (!datagram) break;
         const { bytes, from } = datagram;
         // Nobody waits for it here: one that is slow must not keep the others from their answers.
         resolve(bytes, this.#names, this.#short, false).then((message) => {

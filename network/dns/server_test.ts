@@ -113,3 +113,26 @@ Deno.test("the host's resolvers are those of resolv.conf, behind systemd-resolve
     Deno.removeSync(folder, { recursive: true });
   }
 });
+
+Deno.test(
+  "whoever asks without end is answered in turns, between which other work is done",
+  { sanitizeOps },
+  async () => {
+    const own = sockets(), fd = connectedSocket("127.0.0.1", own.port), message = query("web");
+    for (let i = 0; i < 100; i++) syscall("sendto", fd, message, message.length, 0, null, 0);
+    let asked = 0, closed: Promise<void> | undefined, end = () => Promise.resolve();
+    const server = new ResolverServer(own, {
+      addresses: () => {
+        asked++;
+        closed ??= end(); // which it sees when the turn is over
+        return [];
+      },
+      name: () => undefined,
+    }, () => []);
+    end = () => server.close();
+    while (!closed) await new Promise((resolve) => setTimeout(resolve, 1));
+    await closed;
+    close(fd);
+    assertEquals(asked, 32);
+  },
+);
