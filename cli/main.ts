@@ -61,11 +61,13 @@ async function dispatch(args: readonly string[], failure: { status: number; debu
   const parsed = parse(command, rest, `mini ${name}`);
   if (parsed.help) return printHelp(name.split(" "));
   if (!isRoot && !command.anywhere && Deno.env.get(ROOTLESS) === undefined) {
-    const [{ enter }, { members }] = await Promise.all([
+    const [{ enter }, { members }, { claimState }] = await Promise.all([
       import("../engine/rootless/enter.ts"),
       import("../engine/rootless/members.ts"),
+      import("../engine/rootless/state_folder.ts"),
     ]);
     try {
+      claimState(globals.state, Deno.uid()!);
       enter(args, members(globals, words));
     } catch (error) {
       throw (await import("../engine/host_error.ts")).explainHost(error, globals, failure.status);

@@ -20,10 +20,12 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
   const status = isFit(checks) ? 0 : 1;
   if (Deno.uid() === 0) return await clearUp(globals, format, status);
   if (status !== 0) return status;
-  const [{ enter }, { members }] = await Promise.all([
+  const [{ enter }, { members }, { claimState }] = await Promise.all([
     import("../engine/rootless/enter.ts"),
     import("../engine/rootless/members.ts"),
+    import("../engine/rootless/state_folder.ts"),
   ]);
+  claimState(globals.state, Deno.uid()!);
   const words = format === undefined ? [] : ["--format", format];
   return enter(
     ["--root", globals.root, "--state", globals.state, "system", "check", ...words],

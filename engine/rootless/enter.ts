@@ -11,6 +11,7 @@ import { op, type Operation, type Program, result } from "../../ffi/program.ts";
 import { selfCommand, userEnvironment } from "../../ffi/self.ts";
 import { makePair } from "../../ffi/take.ts";
 import { findProgram } from "./find.ts";
+import { temporaryState } from "./state_folder.ts";
 import { type Ids, idsOf, type MapLine, userName } from "./ids.ts";
 
 /** Tells the second life of the process that it is one: whose root it is, `UID:GID`. */
@@ -174,5 +175,5 @@ export function userFolders(environment: (name: string) => string | undefined): 
   }
   const uid = (environment(MARK) ?? `${Deno.uid()}`).split(":")[0];
   const runtime = environment("XDG_RUNTIME_DIR");
-  return { root: `${data}/mini`, state: runtime?.startsWith("/") ? `${runtime}/mini` : `/tmp/mini-${uid}` };
+  return { root: `${data}/mini`, state: runtime?.startsWith("/") ? `${runtime}/mini` : temporaryState(uid!) };
 }
