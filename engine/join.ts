@@ -1,4 +1,5 @@
 /** Other containers' namespaces and /dev/shm, found when a container is started that joins them. */
+import { hasDetachedMounts } from "../ffi/available.ts";
 import { O_RDONLY } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
@@ -81,6 +82,11 @@ function openNamespace(containers: Containers, id: string, type: NamespaceType):
 }
 
 function openShm(containers: Containers, id: string): number {
+  if (!hasDetachedMounts()) {
+    throw new MiniError(
+      `${SHM} of another container can be joined by open_tree (Linux 5.2) alone, which is missing here: 'mini system check'`,
+    );
+  }
   const { record, running } = runningOf(containers, id, SHM);
   const pidfd = openProcess(running);
   if (pidfd === undefined) {

@@ -66,8 +66,7 @@ export function isMissing(call: Probed): boolean {
 }
 
 /** Whether mounts can be made that are attached nowhere, and given other attributes, by descriptors (Linux 5.12). */
-export const hasDetachedMounts = (): boolean =>
-  !(["open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr"] as const).some(isMissing);
+export const hasDetachedMounts = (): boolean => !MOUNT_CALLS.some(isMissing);
 
 function ask(call: Probed): boolean {
   const result = trySyscall(call, ...PROBES[call]);

@@ -3,6 +3,12 @@
  * prints them puts `mini: ` in front.
  */
 
+/**
+ * The oldest kernel that has everything mini cannot do without: close_range(2) with CLOSE_RANGE_CLOEXEC came last. What is newer
+ * has another way in its place (available.ts), or is one feature alone.
+ */
+export const LEAST_KERNEL = "5.11";
+
 /** The names and meanings of the errno values that appear in messages, from errno(3) and asm-generic/errno.h. */
 const ERRNO: Record<number, readonly [name: string, meaning: string]> = {
   1: ["EPERM", "operation not permitted"],
@@ -38,7 +44,7 @@ const ERRNO: Record<number, readonly [name: string, meaning: string]> = {
   32: ["EPIPE", "broken pipe"],
   34: ["ERANGE", "result too large"],
   36: ["ENAMETOOLONG", "file name too long"],
-  38: ["ENOSYS", "not implemented by this kernel; mini needs Linux 5.12 or later"],
+  38: ["ENOSYS", `not implemented by this kernel; mini needs Linux ${LEAST_KERNEL} or later`],
   39: ["ENOTEMPTY", "directory not empty"],
   40: ["ELOOP", "too many levels of symbolic links"],
   61: ["ENODATA", "no data available"],

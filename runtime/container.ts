@@ -1,6 +1,6 @@
 /** Starts a container: from a specification and a root filesystem to a process, and its end. */
 import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDONLY } from "../ffi/constants.ts";
-import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
+import { Errno, LEAST_KERNEL, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
 import { type Fallback, fallback } from "../ffi/fallback.ts";
@@ -400,7 +400,10 @@ export function explainClone(error: unknown, spec: Spec): unknown {
     case Errno.EPERM:
       return new MiniError(`the kernel does not let mini make namespaces (${wanted}): run it as root, with sudo`, 125);
     case Errno.ENOSYS:
-      return new MiniError("there is no clone3 here: mini needs Linux 5.12 or later, and no filter around it", 125);
+      return new MiniError(
+        `there is no clone3 here: mini needs Linux ${LEAST_KERNEL} or later, and no filter around it`,
+        125,
+      );
     case Errno.EINVAL:
       return new MiniError(`this kernel lacks one of the namespaces that are asked for: ${wanted}`, 125);
     case Errno.ENOSPC:

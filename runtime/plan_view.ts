@@ -9,19 +9,16 @@ import {
   MS_SLAVE,
   O_CLOEXEC,
   O_DIRECTORY,
+  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
-  RESOLVE_IN_ROOT,
-  RESOLVE_NO_MAGICLINKS,
-  RESOLVE_NO_SYMLINKS,
 } from "../ffi/constants.ts";
-import { Errno } from "../ffi/errors.ts";
 import { op, type Program, result } from "../ffi/program.ts";
 import { untilTaken } from "../ffi/take.ts";
 import { bindSources, type HeldSource, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
-import { openHow, ROOT } from "./plan_paths.ts";
+import { components, ROOT } from "./plan_paths.ts";
 import { type PlainRootfs, rootOperations } from "./plan_root.ts";
 import type { Mount } from "./spec.ts";
 
@@ -88,18 +85,22 @@ export function planLayers(rootfs: Extract<PlainRootfs, { kind: "overlay" }>, sy
 /**
  * What is mounted at a path of a container that runs, as a mount of its own that is attached nowhere.
  *
- * @param container a descriptor of a process in it. @param path absolute; no link on it is followed.
+ * @param container a descriptor of a process in it. @param path of a folder, absolute; no link on it is followed.
  */
 export function planMount(container: number, path: string, sync: number): Program {
+  const names = components(path, "what is joined"), place = (i: number) => `place ${i}`;
   return [
     op("setns", [container, Number(CLONE_NEWNS)], "see what the container sees"),
-    op("openat2", [AT_FDCWD, path, openHow(O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS), 24], `its ${path}`, {
-      name: "place",
-      on: path,
-    }),
+    op("openat", [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "its root", { name: place(0) }),
+    ...names.map((name, i) =>
+      op("openat", [result(place(i)), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0], `its ${path}`, {
+        name: place(i + 1),
+        on: path,
+      })
+    ),
     op(
       "open_tree",
-      [result("place"), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+      [result(place(names.length)), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
       "to be mounted elsewhere",
       {
         name: VIEW,
@@ -111,29 +112,22 @@ export function planMount(container: number, path: string, sync: number): Progra
 }
 
 /**
- * What is at a path below the root of a mount that is attached nowhere, as another such mount. A copy can only be made of
- * what is attached (before Linux 6.15), so it is attached for that, in a mount namespace of the program's own.
+ * What is in a mount that is attached nowhere, as another such mount. A copy can only be made of what is attached (before Linux
+ * 6.15), so it is attached for that, in a mount namespace of the program's own.
  *
- * @param path relative; links on it are followed as if the mount were the root.
+ * @param place a descriptor of a folder or file in it.
  */
-export function planSubpath(mount: number, path: string, sync: number): Program {
-  const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+export function planSubpath(mount: number, place: number, sync: number): Program {
   return [
     op("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "no mount made here reaches the host"),
     op("move_mount", [mount, "", AT_FDCWD, SCRATCH, MOVE_MOUNT_F_EMPTY_PATH], "attach it, to copy of it", {
       on: SCRATCH,
     }),
-    op("openat2", [mount, path, openHow(O_PATH | O_CLOEXEC, resolve), 24], `its ${path}`, {
-      name: "place",
-      on: path,
-      // What is renamed anywhere meanwhile keeps the kernel from going up: openat2(2).
-      jump: { when: "=", than: -Errno.EAGAIN, to: "place" },
-    }),
     op(
       "open_tree",
-      [result("place"), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+      [place, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
       "a mount of its own",
-      { name: VIEW, on: path },
+      { name: VIEW },
     ),
     ...untilTaken(sync),
   ];

@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { O_CLOEXEC, O_PATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
 import { result } from "../ffi/program.ts";
 import { openHow, ROOT } from "./plan_paths.ts";
 import {
   NAMESPACE,
   planJoin,
   planLayers,
+  planMount,
   planSubpath,
   planView,
   SCRATCH_UPPER,
@@ -57,9 +58,15 @@ Deno.test("the root of a container that runs is that of its mount namespace", ()
   assertEquals(planLayers(rootfs, 9).filter(({ name }) => name === VIEW).length, 1);
 });
 
-Deno.test("a path in a mount is opened below that, and copied before the namespace ends", () => {
-  const program = planSubpath(7, "a/b", 3), calls = program.map(({ call }) => call);
-  assertEquals(calls.slice(0, 4), ["mount", "move_mount", "openat2", "open_tree"]);
-  assertEquals(program[2]!.args.slice(0, 2), [7, "a/b"]);
-  assertEquals(program[3]!.name, VIEW);
+Deno.test("what is in a mount is copied while that is attached, and before the namespace ends", () => {
+  const program = planSubpath(7, 8, 3), calls = program.map(({ call }) => call);
+  assertEquals(calls.slice(0, 3), ["mount", "move_mount", "open_tree"]);
+  assertEquals([program[1]!.args[0], program[2]!.args[0], program[2]!.name], [7, 8, VIEW]);
+});
+
+Deno.test("what is joined of another container is found by no link", () => {
+  const program = planMount(7, "/dev/shm", 3);
+  assertEquals(calls(program).slice(0, 5), ["setns", "openat", "openat", "openat", "open_tree"]);
+  const flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  assertEquals(program.slice(2, 4).map(({ args }) => args.slice(1, 3)), [["dev", flags], ["shm", flags]]);
 });

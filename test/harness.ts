@@ -8,6 +8,7 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { resolve } from "@std/path";
+import { missingForPrograms } from "../ffi/available.ts";
 import { findLeaks, observe, ownDescendants } from "./leaks.ts";
 
 /** The program under test. */
@@ -199,6 +200,19 @@ export function needsProgram(program: string): Need {
     }
   });
   return found ? undefined : `no ${program} here`;
+}
+
+/** The need of openat2 and the mount calls by descriptor, which the tests of mini run once more without (tools/test_lanes.ts). */
+export function needsNewerCalls(): Need {
+  const missing = missingForPrograms();
+  if (missing === undefined) return undefined;
+  return `no ${
+    missing.openat2 && missing.mounts
+      ? "openat2 and mount calls by descriptor"
+      : missing.openat2
+      ? "openat2"
+      : "mount calls by descriptor"
+  }`;
 }
 
 /** Kills a process; one that has just ended by itself is as good. */

@@ -4,7 +4,9 @@
  *     deno run -A tools/run_tests.ts ok             format, lint, types, import rules, unit tests
  *     deno run -A tools/run_tests.ts [all] [PART…]  the same, then build ./mini and run the integration tests in test/;
  *                                              with PARTs, only those test files whose path contains one
+ *     deno run -A tools/run_tests.ts old-kernel [PART…]  build ./mini, and the second lane alone
  *
+ * Many of the integration tests run a second time without the system calls that came with Linux 5.6 to 5.12 (test_lanes.ts).
  * Where this machine's cgroups are not all version 2, some of the integration tests run once more in a small machine of their
  * own (vm/machine.ts).
  *
@@ -14,6 +16,7 @@ import { resolve } from "@std/path";
 import { cgroupTree } from "../runtime/cgroup.ts";
 import { controllers } from "../runtime/cgroup_apply.ts";
 import { type Failure, parseJunit, type Results, summary } from "./junit.ts";
+import { isForOldKernel, MACHINE_TESTS, WITHOUT_NEWER_CALLS } from "./test_lanes.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const REPORTS = `${ROOT}/build/test`;
@@ -25,16 +28,6 @@ const UNIT_MINUTES = 10;
 const MACHINE_MINUTES = 10;
 /** Tests in test/ that need no ./mini and belong to the gate. */
 const GATE_TESTS = ["test/imports_test.ts"];
-/** Those that need a host whose cgroups are all version 2, and some more that show what another kernel makes of mini. */
-const MACHINE_TESTS = [
-  "test/devices_test.ts",
-  "test/limits_files_test.ts",
-  "test/limits_load_test.ts",
-  "test/limits_run_test.ts",
-  "test/rootless_limits_test.ts",
-  "test/runtime_namespaces_test.ts",
-  "test/volumes_nfs_test.ts",
-];
 /** Deno finds by itself what a test leaves open; it looks only if told to. */
 const SANITIZE = ["--sanitize-ops", "--sanitize-resources", "--trace-leaks", "--preload=tools/test_preload.ts"];
 
@@ -88,24 +81,34 @@ async function check(name: string, args: string[]): Promise<void> {
   else failed(name);
 }
 
+/** Test files that run in one `deno test`. */
+interface Job {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly minutes: number;
+  /** The command line in front of that. */
+  readonly under?: readonly string[];
+}
+
 /**
- * Runs test files in one `deno test` and counts their results.
+ * Runs test files and counts their results.
  *
- * @param again for tests that run beside others: the list of those that failed, which are not counted then.
+ * @param again for those that run beside others: the list of those that failed, which are not counted then.
  */
-async function test(name: string, files: readonly string[], minutes: number, again?: string[]): Promise<void> {
+async function test(job: Job, again?: Job[]): Promise<void> {
+  const { name, files, minutes, under = [] } = job;
   const report = `${REPORTS}/${name.replaceAll("/", "-")}.xml`;
   await Deno.remove(report).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });
   const log = again ? `${report}.log` : undefined;
   if (!again) console.error(`\n--- ${name}`);
-  const code = await run(
-    ["test", "-A", "--quiet", "--no-check", ...SANITIZE, `--junit-path=${report}`, ...files],
-    minutes,
+  const [command, ...args] = [
+    ...under,
     Deno.execPath(),
-    log,
-  );
+    ...["test", "-A", "--quiet", "--no-check", ...SANITIZE, `--junit-path=${report}`, ...files],
+  ];
+  const code = await run(args, minutes, command, log);
   if (log !== undefined) console.error(`\n--- ${name}\n${await Deno.readTextFile(log)}`);
   if (code === "timeout") return failed(`${name}: not done after ${minutes} minutes`);
   const xml = await Deno.readTextFile(report).catch((error) => {
@@ -114,7 +117,7 @@ async function test(name: string, files: readonly string[], minutes: number, aga
   });
   const results = parseJunit(xml);
   if (again && results.failed > 0) {
-    again.push(name);
+    again.push(job);
     unsteady.push(...results.failures);
     return;
   }
@@ -139,25 +142,51 @@ async function main(mode: string, parts: string[]): Promise<void> {
   Deno.mkdirSync(REPORTS, { recursive: true });
   const wanted = testFiles("").filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)));
   if (wanted.length === 0) failed(`no test file has ${parts.join(" or ")} in its path`);
-  if (parts.length === 0) {
+  if (parts.length === 0 && mode !== "old-kernel") {
     await check("format (deno fmt)", ["fmt", "--quiet", "--check"]);
     await check("lint", ["lint", "--quiet"]);
     await check("types", ["check", "--quiet", "."]);
   }
   const unit = wanted.filter((path) => !isIntegration(path));
-  if (unit.length > 0) await test("unit tests", unit, UNIT_MINUTES);
+  if (unit.length > 0 && mode !== "old-kernel") await test({ name: "unit tests", files: unit, minutes: UNIT_MINUTES });
   const integration = wanted.filter(isIntegration);
   if (mode === "ok" || integration.length === 0) return;
   if (await run([`${ROOT}/tools/install-test-needs.sh`], 30, "sh") !== 0) failed("installing what the tests need");
   // Without ./mini, or with an old one, the integration tests would say nothing.
   if (await run(["run", "-A", "tools/build.ts"], UNIT_MINUTES) !== 0) return failed("build");
   total.passed++;
-  const queue = [...integration], again: string[] = [];
+  if (mode !== "old-kernel") {
+    await testAll(integration.map((path) => ({ name: path, files: [path], minutes: FILE_MINUTES })));
+    await testInMachine(integration.filter((path) => MACHINE_TESTS.includes(path)));
+  }
+  await testAsOnOldKernel(integration.filter(isForOldKernel));
+}
+
+/** Runs several at a time, and those that failed once more by themselves. */
+async function testAll(jobs: readonly Job[]): Promise<void> {
+  const queue = [...jobs], again: Job[] = [];
   await Promise.all(Array.from({ length: JOBS }, async () => {
-    for (let path; (path = queue.shift()) !== undefined;) await test(path, [path], FILE_MINUTES, again);
+    for (let job; (job = queue.shift()) !== undefined;) await test(job, again);
   }));
-  for (const path of again) await test(path, [path], FILE_MINUTES);
-  await testInMachine(integration.filter((path) => MACHINE_TESTS.includes(path)));
+  for (const job of again) await test(job);
+}
+
+/** Runs tests without the calls that older kernels lack. They count like all others. */
+async function testAsOnOldKernel(files: readonly string[]): Promise<void> {
+  if (files.length === 0) return;
+  const name = "tests without openat2 and the mount calls by descriptor";
+  console.error(`\n--- ${name}`);
+  if (Deno.uid() !== 0) {
+    console.error("skipped: only root may filter the calls of others");
+    total.skipped++;
+    return;
+  }
+  await testAll(files.map((path) => ({
+    name: `${path} without openat2 and the mount calls by descriptor`,
+    files: [path],
+    minutes: FILE_MINUTES,
+    under: WITHOUT_NEWER_CALLS,
+  })));
 }
 
 /** Runs tests in a machine whose cgroups are all version 2, where this one's are not. They count like all others. */
@@ -200,7 +229,7 @@ function hasAllControllers(): boolean {
 }
 
 const [first, ...rest] = Deno.args;
-if (first === "ok" || first === "all") await main(first, rest);
+if (first === "ok" || first === "all" || first === "old-kernel") await main(first, rest);
 else await main("all", Deno.args);
 const tell = (what: string, tests: readonly Failure[]) => {
   for (const { file, name, text } of tests) {

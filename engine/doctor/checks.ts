@@ -1,4 +1,6 @@
 /** What this host lets mini do: judged from facts alone, so that each verdict can be tested. */
+import { MOUNT_CALLS } from "../../ffi/available.ts";
+import { LEAST_KERNEL } from "../../ffi/errors.ts";
 
 /** What was found of the host. Undefined: it was not looked at, since it does not matter to this user. */
 export interface HostFacts {
@@ -13,7 +15,7 @@ export interface HostFacts {
   /** Bytes that are free where images and containers are kept, and the name of the file system. */
   readonly disk: { readonly path: string; readonly freeBytes: number; readonly fileSystem: string };
   readonly inotifyInstances: number;
-  /** For root: what its networks need. Undefined for others. */
+  /** For root: what its networks need. Undefined for others, and where no program of system calls can be started. */
   readonly network?: { readonly missing: readonly string[]; readonly forwarding: boolean };
   /** For an ordinary user. Undefined for root. */
   readonly user?: UserFacts;
@@ -57,7 +59,6 @@ export interface Check {
   readonly mend?: string;
 }
 
-const LEAST_KERNEL = [5, 12] as const;
 const CONTROLLERS = ["memory", "cpu", "pids", "io", "cpuset"];
 /** Overlayfs keeps a container's changes on none of these. */
 const UNFIT = ["overlayfs", "nfs", "vfat", "9p", "fuse"];
@@ -65,6 +66,11 @@ const LITTLE_SPACE = 1 << 30, FEW_INOTIFY = 64;
 const USUAL_IDS = 65536;
 
 const works = (name: string, means: string, needed = false): Check => ({ name, state: "works", needed, means });
+
+/** Calls that mini does without at need, and what that means. */
+export const DONE_WITHOUT: readonly string[] = ["openat2", ...MOUNT_CALLS];
+const WITHOUT_MOUNT_CALLS = "mount(2) makes all mounts, so that nothing has other ids by its mount " +
+  "(--userns as root, idmap), and /dev/shm of another container cannot be joined (--ipc container:…)";
 
 /** All verdicts, in the order in which they are told. */
 export function checkHost(facts: HostFacts): Check[] {
@@ -88,7 +94,7 @@ export const isFit = (checks: readonly Check[]): boolean =>
 
 function kernel({ kernel }: HostFacts): Check {
   const [major = 0, minor = 0] = kernel.split(/[.-]/).map(Number);
-  const [leastMajor, leastMinor] = LEAST_KERNEL;
+  const [leastMajor = 0, leastMinor = 0] = LEAST_KERNEL.split(".").map(Number);
   if (major > leastMajor || major === leastMajor && minor >= leastMinor) {
     return works("kernel", `Linux ${kernel}`, true);
   }
@@ -96,19 +102,27 @@ function kernel({ kernel }: HostFacts): Check {
     name: "kernel",
     state: "missing",
     needed: true,
-    means: `Linux ${kernel}, and mini needs ${leastMajor}.${leastMinor} or newer: mounts by descriptor came with that`,
+    means: `Linux ${kernel}, and mini needs ${LEAST_KERNEL} or newer`,
     mend: "install a newer kernel and start the machine again",
   };
 }
 
 function calls({ missingCalls }: HostFacts): Check {
   if (missingCalls.length === 0) return works("system calls", "all that mini makes", true);
+  const name = "system calls", missing = missingCalls.filter((call) => !DONE_WITHOUT.includes(call));
+  const why = "not in this kernel, or kept from us by a filter of what we run in";
+  const mend = "on an old kernel install a newer one; inside another container run that with a filter that allows them";
+  if (missing.length > 0) return { name, state: "missing", needed: true, means: `${missing.join(", ")}: ${why}`, mend };
+  const instead = [
+    ...missingCalls.includes("openat2") ? ["paths in containers are followed name by name"] : [],
+    ...MOUNT_CALLS.some((call) => missingCalls.includes(call)) ? [WITHOUT_MOUNT_CALLS] : [],
+  ];
   return {
-    name: "system calls",
-    state: "missing",
-    needed: true,
-    means: `${missingCalls.join(", ")}: not in this kernel, or kept from us by a filter of what we run in`,
-    mend: "on an old kernel install a newer one; inside another container run that with a filter that allows them",
+    name,
+    state: "limited",
+    needed: false,
+    means: `${missingCalls.join(", ")}: ${why}; ${instead.join("; ")}`,
+    mend,
   };
 }
 

@@ -16,7 +16,7 @@ import { fileSystemName } from "../host_facts.ts";
 import { ownIds } from "../rootless/enter.ts";
 import { findProgram } from "../rootless/find.ts";
 import { userName } from "../rootless/ids.ts";
-import type { HostFacts, UserFacts } from "./checks.ts";
+import { DONE_WITHOUT, type HostFacts, type UserFacts } from "./checks.ts";
 
 function read(path: string): string {
   try {
@@ -138,10 +138,11 @@ function userFacts(): UserFacts {
 
 /** Looks. @param root where images and containers are kept. */
 export function hostFacts(root: string): HostFacts {
-  const isRoot = Deno.uid() === 0;
+  const isRoot = Deno.uid() === 0, missingCalls = PROBED.filter(isMissing);
+  const canStart = missingCalls.every((call) => DONE_WITHOUT.includes(call));
   return {
     kernel: Deno.osRelease(),
-    missingCalls: PROBED.filter(isMissing),
+    missingCalls,
     fileSystems: fileSystems(),
     seccomp: exists("/proc/sys/kernel/seccomp/actions_avail"),
     cgroup: cgroupFacts(isRoot),
@@ -151,8 +152,9 @@ export function hostFacts(root: string): HostFacts {
     ],
     disk: diskFacts(root),
     inotifyInstances: Number(read("/proc/sys/fs/inotify/max_user_instances") || 128),
-    ...isRoot
+    ...isRoot ? {} : { user: userFacts() },
+    ...isRoot && canStart
       ? { network: { missing: missingForNetworks(), forwarding: read("/proc/sys/net/ipv4/ip_forward") === "1" } }
-      : { user: userFacts() },
+      : {},
   };
 }

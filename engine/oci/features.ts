@@ -1,4 +1,5 @@
 /** What this runtime can do: OCI runtime-spec, features.md and features-linux.md. */
+import { hasDetachedMounts } from "../../ffi/available.ts";
 import { CAPABILITIES } from "../../runtime/capabilities.ts";
 import { MOUNT_OPTIONS } from "../../runtime/mount_options.ts";
 import { ACTIONS, FLAGS, OPERATORS } from "../../runtime/seccomp_rules.ts";
@@ -28,7 +29,7 @@ export function features(version: string) {
       apparmor: { enabled: true },
       selinux: { enabled: true },
       intelRdt: { enabled: false },
-      mountExtensions: { idmap: { enabled: true } },
+      mountExtensions: { idmap: { enabled: hasDetachedMounts() } },
     },
     annotations: {
       "org.opencontainers.runc.checkpoint.enabled": "true",

@@ -16,7 +16,7 @@ import {
 } from "../../ffi/constants.ts";
 import { Errno, errnoMeaning, errnoName, MiniError } from "../../ffi/errors.ts";
 import { close, trySyscall, waitingSyscall } from "../../ffi/kernel.ts";
-import { mountData, mountFlags } from "../../runtime/mount_flags.ts";
+import { FILE_SYSTEM_FLAGS, flagsOf } from "../../ffi/without/mount_flags.ts";
 import { parseMountOptions } from "../../runtime/mount_options.ts";
 import type { Volume } from "./types.ts";
 
@@ -117,9 +117,14 @@ export async function mountFilesystem(filesystem: Filesystem, volume: string): P
 /** Mounts a file system on a folder of the host. @throws {MiniError} with what the kernel says of it. */
 export async function mountAt(filesystem: Filesystem, volume: string, folder: string): Promise<void> {
   const { type, device, attributes } = filesystem;
-  const { flags, data } = mountData(await resolveAll(filesystem, volume));
+  let flags = flagsOf(attributes);
+  const data: string[] = [];
+  for (const [key, value] of await resolveAll(filesystem, volume)) {
+    if (value === undefined && Object.hasOwn(FILE_SYSTEM_FLAGS, key)) flags |= FILE_SYSTEM_FLAGS[key]!;
+    else data.push(value === undefined ? key : `${key}=${value}`);
+  }
   // Another machine may not answer for long.
-  const result = await waitingSyscall("mount", device, folder, type, flags | mountFlags(attributes), data);
+  const result = await waitingSyscall("mount", device, folder, type, flags, data.join(","));
   if (result < 0) refuse(filesystem, volume, `${type} ${device}`, -result, "");
 }
 

@@ -57,11 +57,14 @@ export function pathOfFolder(folder: number, path: string, volume: string): stri
 
 /** The same as a mount, below the root of a mount that is attached nowhere. */
 export function subpathOfMount(mount: number, path: string, volume: string): number {
-  return explained(
-    path,
-    volume,
-    () => takeRoot((sync) => planSubpath(mount, path, sync), { flags: CLONE_NEWNS, pass: [mount] }),
-  );
+  return explained(path, volume, () => {
+    const place = openBelow(mount, path, O_PATH);
+    try {
+      return takeRoot((sync) => planSubpath(mount, place, sync), { flags: CLONE_NEWNS, pass: [mount, place] });
+    } finally {
+      close(place);
+    }
+  });
 }
 
 /** What is at a path in a folder or in a mount, which is closed. */

@@ -111,7 +111,11 @@ export class Mounts {
 
   /** Takes notice of an operation that changes the mount namespace. */
   follow(o: Operation): Operation[] {
-    const flags = o.call === "clone3" ? words(o.args[0])[0]! : o.call === "setns" ? o.args[1] : o.args[0];
+    const flags = o.call === "clone3"
+      ? (o.args[0] as { words: readonly (number | bigint)[] }).words[0]!
+      : o.call === "setns"
+      ? o.args[1]
+      : o.args[0];
     if (!(BigInt(flags as number | bigint) & CLONE_NEWNS)) return [o];
     if (o.call === "clone3") {
       if (this.#folder === "ours") this.#folder = "before a clone";
