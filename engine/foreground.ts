@@ -16,6 +16,9 @@ const HANGUP_MILLISECONDS = 3000;
 /** How long one has whose output nobody reads any more. */
 const BROKEN_PIPE_MILLISECONDS = 1000;
 
+/** How long what a program has left running may keep its streams, as in Docker. */
+const LEFT_MILLISECONDS = 2000;
+
 /** How a container in the foreground ended. */
 export interface Ended {
   readonly status: ExitStatus;
@@ -26,7 +29,7 @@ export interface Ended {
 }
 
 /** What is shown here, as those see it who show it. */
-export type Shown = Pick<Container, "pid" | "started" | "terminal" | "kill" | "wait">;
+export type Shown = Pick<Container, "pid" | "started" | "reaped" | "terminal" | "kill" | "wait">;
 
 /** A container that was started, and that nobody waits for yet. */
 export interface Foreground {
@@ -113,13 +116,29 @@ function terminalSize() {
 /** Hands signals on; whoever asks for the end often enough gets it, and so does a container whose terminal is gone. */
 export class Forwarding implements Disposable {
   readonly #container: Shown;
+  readonly #ended = new AbortController();
   /** The one of our streams that is a terminal. */
   readonly #ours = [0, 1, 2].find(isTerminal);
   #impatience = 0;
   #killer: ReturnType<typeof setTimeout> | undefined;
+  #left: ReturnType<typeof setTimeout> | undefined;
 
   constructor(container: Shown) {
     this.#container = container;
+  }
+
+  /** Aborted when nothing that is printed from now on is the container's. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Waits for its end. What it has left running may hold its streams for ever. @param ours our ends of them. */
+  async wait(ours: readonly End[]): Promise<ExitStatus> {
+    try {
+      return await this.#container.wait();
+    } finally {
+      if (!ours.every((end) => end.isHungUp)) this.#left = setTimeout(() => this.#ended.abort(), LEFT_MILLISECONDS);
+    }
   }
 
   /** Whether we had a terminal, and it was hung up. */
@@ -128,6 +147,11 @@ export class Forwarding implements Disposable {
   }
 
   receive(signal: number): boolean {
+    // Only what it has left running is listened to still.
+    if (this.#container.reaped) {
+      this.#ended.abort();
+      return true;
+    }
     // What is only being made has no handlers yet, and would lose the signal.
     if (!this.#container.started && [SIGHUP, SIGINT, SIGQUIT, SIGTERM].includes(signal)) {
       this.#container.kill(SIGKILL);
@@ -151,6 +175,7 @@ export class Forwarding implements Disposable {
   [Symbol.dispose](): void {
     // Not touched if there is none: the first use of a timer loads what Deno has of Node.
     if (this.#killer !== undefined) clearTimeout(this.#killer);
+    if (this.#left !== undefined) clearTimeout(this.#left);
   }
 }
 
@@ -179,11 +204,12 @@ async function withPipes(
   pipes: Pipes,
   { unkillable, keep }: ForegroundOptions,
 ): Promise<Ended> {
+  using forwarding = new Forwarding(container);
   const stop = new AbortController();
   const timers: ReturnType<typeof setTimeout>[] = [];
   let brokenPipe = false;
   const copy = async (from: Pipes["output"], to: 1 | 2) => {
-    const result = await copyOut(from.fd, to, undefined, keep && ((bytes) => keep(to, bytes)));
+    const result = await copyOut(from.fd, to, undefined, keep && ((bytes) => keep(to, bytes)), forwarding.ended);
     // The container learns it as any program in a pipeline does.
     from.close();
     if (result !== Errno.EPIPE) return result;
@@ -195,14 +221,13 @@ async function withPipes(
     }, BROKEN_PIPE_MILLISECONDS));
     return result;
   };
-  using forwarding = new Forwarding(container);
   try {
     return await signals.during((signal) => forwarding.receive(signal), async () => {
       const { input } = pipes;
       // The end of our input is the end of the container's. Nobody waits for it: it may never come.
       if (input) copyIn(0, input.fd, stop.signal).finally(() => input.close());
       const copying = Promise.all([copy(pipes.output, 1), copy(pipes.errors, 2)]);
-      const status = await afterwards(container.wait(), copying);
+      const status = await afterwards(forwarding.wait([pipes.output, pipes.errors]), copying);
       return {
         status: brokenPipe && status.signaled ? { ...status, code: SIGPIPE } : status,
         ...lostOutput(...await copying),
@@ -275,11 +300,12 @@ export async function withTerminal(
         copying.then(() => left.resolve({ status: { code: 0, signaled: false, coreDumped: false }, left: 0 }));
       });
       if (interactive) copyIn(0, keys.fd, stop.signal, filter).then((atEnd) => atEnd && hangUp());
-      const copying = copyOut(terminal.fd, 1, stop.signal, keep && ((bytes) => keep(1, bytes))).then((result) => {
+      const kept = keep && ((bytes: Uint8Array) => keep(1, bytes));
+      const copying = copyOut(terminal.fd, 1, stop.signal, kept, forwarding.ended).then((result) => {
         if (result !== 0) hangUp(); // nobody sees it any more
         return result;
       });
-      const ended = afterwards(container.wait(), copying).then(async (status) => ({
+      const ended = afterwards(forwarding.wait([terminal]), copying).then(async (status) => ({
         status,
         ...lostOutput(await copying),
       }));

@@ -144,6 +144,7 @@ async function show(
     const shown: Shown = {
       pid: running.pid,
       started: true,
+      reaped: false,
       terminal,
       kill: (signal) => process !== undefined && void trySyscall("pidfd_send_signal", process, signal, null, 0),
       wait: () => statusOf(`${containers.stateFolder(record.id)}/${STATUS_FILE}`, process, shim),

@@ -2,13 +2,14 @@
  * The standard streams of a container that runs in the foreground. They are pipes (or its terminal), never descriptors of
  * the host: a program in the container could reopen those, read what it should only write, or push characters into a terminal.
  */
-import { F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../ffi/constants.ts";
+import { F_SETFL, FIONREAD, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../ffi/constants.ts";
 import { Errno } from "../ffi/errors.ts";
 import { close, syscall, trySyscall, waitingSyscall } from "../ffi/kernel.ts";
 import { open as openFile } from "../ffi/open.ts";
 import { readable, writable } from "../ffi/reactor.ts";
 
 const BUFFER_BYTES = 64 << 10;
+const POLLHUP = 0x10;
 
 /** One of our ends of a pipe, closed once however often that is asked for. */
 export class End {
@@ -19,6 +20,12 @@ export class End {
   close(): void {
     if (this.#fd !== undefined) close(this.#fd);
     this.#fd = undefined;
+  }
+  /** Whether there is nobody at the other end any more, or we have closed this one. */
+  get isHungUp(): boolean {
+    if (this.#fd === undefined) return true;
+    const poll = new Int32Array([this.#fd, 0]); // struct pollfd: the events that are there are the upper half
+    return trySyscall("ppoll", poll, 1, new BigInt64Array(2), null, 8) > 0 && (poll[1]! >> 16 & POLLHUP) !== 0;
   }
 }
 
@@ -77,7 +84,8 @@ export function makePipes(withInput: boolean, uid: number): Pipes {
  * Copies from a descriptor to one of our own streams until its end, or until `signal` is aborted. Our streams may be set to
  * fail instead of waiting by whoever shares them; they are waited for all the same.
  *
- * @param keep is given everything first.
+ * @param keep is given everything first. @param ended aborted when nobody writes to it any more who counts: what there is at that
+ *   moment is the last.
  * @returns 0, or the errno value with which our stream could not be written: EPIPE when nobody reads it any more.
  */
 export async function copyOut(
@@ -85,18 +93,32 @@ export async function copyOut(
   to: number,
   signal?: AbortSignal,
   keep?: (bytes: Uint8Array) => Promise<void>,
+  ended?: AbortSignal,
 ): Promise<number> {
   const buffer = new Uint8Array(BUFFER_BYTES);
-  while (await readable(from, signal)) {
-    const count = trySyscall("read", from, buffer, buffer.length);
+  const stop = signal && ended ? AbortSignal.any([signal, ended]) : signal ?? ended;
+  for (let left = Infinity; left > 0;) {
+    if (left === Infinity && !await readable(from, stop)) {
+      if (signal?.aborted) return 0;
+      left = waitingBytes(from);
+      continue;
+    }
+    const count = trySyscall("read", from, buffer, Math.min(buffer.length, left));
     if (count === -Errno.EINTR || count === -Errno.EAGAIN) continue;
     // A terminal whose last user is gone says EIO; a pipe says 0.
     if (count <= 0) return 0;
+    left -= count;
     await keep?.(buffer.subarray(0, count));
     const errno = await writeOut(to, buffer.subarray(0, count));
     if (errno !== 0) return errno;
   }
   return 0;
+}
+
+/** How many bytes can be read at once. */
+function waitingBytes(fd: number): number {
+  const count = new Int32Array(1);
+  return trySyscall("ioctl", fd, FIONREAD, count) < 0 ? 0 : count[0]!;
 }
 
 /** Writes all of it to one of our own streams, however long that takes. @returns 0, or an errno value. */

@@ -123,6 +123,7 @@ export class Container {
 
   /** Sends a signal to its PID 1. Nothing happens if that has ended. pidfd_send_signal(2) */
   kill(signal: number): void {
+    if (this.#reaped) return; // and the descriptor may be another one by now
     const result = trySyscall("pidfd_send_signal", this.#spawned.pidfd, signal, null, 0);
     if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result, signalName(signal));
   }
