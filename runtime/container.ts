@@ -10,7 +10,7 @@ import { type ExitStatus, type Results, spawn, type Spawned, waitForExit } from 
 import { type CgroupTree, cgroupTree } from "./cgroup.ts";
 import { withHostCgroups } from "./cgroup_mount.ts";
 import type { Inside } from "./failure.ts";
-import { abandon, answer, type ConfigureNetwork, makePair, takeChild, takeTerminal } from "./handshake.ts";
+import { abandon, answer, type ConfigureNetwork, makePair, takeTerminal } from "./handshake.ts";
 import { makeUserNamespace } from "./idmap.ts";
 import { idmappedRootfs, type Layers, overlayRootfs } from "./overlay.ts";
 import { type Plan, plan, type PlanInput } from "./plan.ts";
@@ -367,7 +367,7 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
       network: options.network,
       takeChild: async (first) => {
         // What ends it has to reach the new one from now on.
-        spawned = await takeChild(first, ours);
+        spawned = await (await import("./take_child.ts")).takeChild(first, ours);
         steps?.follow(spawned);
         instead?.follow(spawned);
         return spawned;

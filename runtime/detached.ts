@@ -8,7 +8,7 @@ import { SHIM_TERMINAL, type ShimOptions, withShim } from "../ffi/shim.ts";
 import { spawn, type Spawned } from "../ffi/spawn.ts";
 import { setWindowSize } from "../ffi/terminal.ts";
 import { explainClone, prepare, startedProgram, type StartOptions } from "./container.ts";
-import { answer, goOn, makePair, receive, receivePid, takeChild } from "./handshake.ts";
+import { answer, goOn, makePair, receive, receivePid } from "./handshake.ts";
 import { type Plan, plan } from "./plan.ts";
 import type { Spec } from "./spec.ts";
 
@@ -164,7 +164,7 @@ async function seeItStart(
       twice,
       network: options.network,
       takeChild: async (first) => {
-        child = await takeChild(first, ours, shim.pid);
+        child = await (await import("./take_child.ts")).takeChild(first, ours, shim.pid);
         instead?.follow(child);
         if (child !== first) options.onBorn?.(child.pid, shim.pid);
         return child;

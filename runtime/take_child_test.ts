@@ -3,7 +3,8 @@ import { MiniError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
 import { op } from "../ffi/program.ts";
 import { spawn } from "../ffi/spawn.ts";
-import { abandon, makePair, takeChild } from "./handshake.ts";
+import { abandon, makePair } from "./handshake.ts";
+import { takeChild } from "./take_child.ts";
 
 /** A first process that tells a number, and ends. */
 function telling(pid: number) {
