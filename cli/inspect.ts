@@ -45,7 +45,7 @@ async function findAny(name: string, globals: Globals, withSize: boolean): Promi
     }
   }
   throw new MiniError(
-    `there is no container, image, volume or network ${name}; ` +
+    `No such object: ${name}; ` +
       `'mini ps -a', 'mini images', 'mini volume ls' and 'mini network ls' list them`,
   );
 }

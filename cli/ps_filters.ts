@@ -103,7 +103,7 @@ function comparedWith({ all }: PsContext, compare: (created: string, other: stri
 
 function onlyOne(found: readonly Found[], value: string): Found {
   if (found.length === 1) return found[0]!;
-  if (found.length === 0) throw new MiniError(`there is no container ${value}; 'mini ps -a' lists them`);
+  if (found.length === 0) throw new MiniError(`No such container: ${value}; 'mini ps -a' lists them`);
   throw new MiniError(`${value} is the beginning of ${found.length} containers' ids: give more of it`);
 }
 

@@ -36,13 +36,16 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   let before = new Map<string, Sample>();
   for (let round = 0;; round++) {
     const found = await look(containers, args, all);
-    const now = new Map(found.flatMap((each): [string, Sample][] => {
+    const now = new Map(found.flatMap(({ each }): [string, Sample][] => {
       const taken = sample(each);
       return taken ? [[each.record.id, taken]] : [];
     }));
     // A first table without the processors' share would have to be taken back at once.
     if (round > 0) {
-      const rows = found.map((each) => row(each, now.get(each.record.id), before.get(each.record.id), whole));
+      const rows = found.map(({ each, asked }) => {
+        const { id } = each.record, line = row(each, now.get(id), before.get(id), whole);
+        return { Container: asked ?? line.ID, ...line };
+      });
       const text = formatList(rows, { format, columns: COLUMNS, headings: HEADINGS });
       write(isLive ? draw(text, round === 1) : text);
       if (once) return 0;
@@ -52,13 +55,21 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   }
 }
 
+/** A container, and what it was called on the command line. */
+interface Asked {
+  readonly each: Found;
+  readonly asked?: string;
+}
+
 /** Those that are named, as long as they are there, or those that run. */
-async function look(containers: Containers, names: readonly string[], all: boolean): Promise<Found[]> {
-  if (names.length === 0) return (await containers.list(noteDamage)).filter(({ running }) => all || running);
-  const found: Found[] = [];
+async function look(containers: Containers, names: readonly string[], all: boolean): Promise<Asked[]> {
+  if (names.length === 0) {
+    return (await containers.list(noteDamage)).filter(({ running }) => all || running).map((each) => ({ each }));
+  }
+  const found: Asked[] = [];
   for (const name of names) {
     try {
-      found.push(await containers.get(name));
+      found.push({ each: await containers.get(name), asked: name });
     } catch (error) {
       if (!(error instanceof NoSuchContainer)) throw error; // removed since the first look
     }
@@ -75,7 +86,6 @@ function row({ record }: Found, now: Sample | undefined, before: Sample | undefi
   const used: Partial<Usage> = now ? usage(now, before) : {};
   const id = whole ? record.id : record.id.slice(0, 12);
   return {
-    Container: id,
     ID: id,
     Name: record.name,
     CPUPerc: percent(used.cpuPercent),

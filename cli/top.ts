@@ -14,7 +14,7 @@ export default async function ({ args, globals }: Invocation): Promise<number> {
   const columns = topColumns(options);
   const { running, record } = await new Containers(globals.root, globals.state).get(name!);
   if (!running) {
-    throw new MiniError(`container ${record.name} does not run, so it has no processes; 'mini ps' lists what runs`);
+    throw new MiniError(`container ${record.name} is not running, so it has no processes; 'mini ps' lists what runs`);
   }
   const processes = containerPids(running).flatMap((pid) => readProcess(pid) ?? []);
   const host = readHost();

@@ -48,7 +48,7 @@ export async function attach(containers: Containers, found: Found, options: Atta
   }
   const process = running && openProcess(running);
   if (!running || process === undefined) {
-    throw new MiniError(`container ${name} does not run: start it with 'mini start -a ${name}'`);
+    throw new MiniError(`container ${name} is not running: start it with 'mini start -a ${name}'`);
   }
   const input = options.input && config.openStdin;
   try {

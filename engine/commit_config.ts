@@ -33,6 +33,8 @@ export function imageConfigOf(
     Cmd: [...config.cmd],
     WorkingDir: config.workingDir === "/" ? image.WorkingDir ?? "" : config.workingDir,
     Labels: { ...config.labels },
+    ExposedPorts: { ...image.ExposedPorts, ...Object.fromEntries(portsOf(config).map((port) => [port, {}])) },
+    Volumes: { ...image.Volumes, ...Object.fromEntries(ownVolumes(record).map((path) => [path, {}])) },
     ...config.health ? { Healthcheck: config.health.check } : {},
     ...(config.stopSignal !== "SIGTERM" || image.StopSignal !== undefined ? { StopSignal: config.stopSignal } : {}),
   };
@@ -47,6 +49,16 @@ export function imageConfigOf(
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => !isEmpty(value)));
 }
+
+/** `80/tcp`: what is exposed, and what is published. */
+const portsOf = ({ exposed = [], publish = [] }: ContainerConfig) => [
+  ...exposed,
+  ...publish.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`),
+];
+
+/** Where the volumes are that were made for it, as an image's VOLUME would make them. */
+const ownVolumes = ({ mounts = [] }: ContainerRecord) =>
+  mounts.filter(({ anonymous, by }) => anonymous && by !== "volumes-from").map(({ destination }) => destination);
 
 const isEmpty = (value: unknown) =>
   value === undefined || value === "" ||

@@ -122,7 +122,7 @@ function removeAtOnce(path: string, unnamed: string): void {
 export class NoSuchContainer extends MiniError {
   override name = "NoSuchContainer";
   constructor(text: string) {
-    super(`there is no container ${text}; 'mini ps -a' lists them`);
+    super(`No such container: ${text}; 'mini ps -a' lists them`);
   }
 }
 
@@ -246,7 +246,7 @@ export class Containers {
       if (!exists(this.folder(owner))) this.#dropName(name, owner);
       else if (wanted !== undefined) {
         throw new MiniError(
-          `the name ${name} is taken by container ${
+          `the name ${name} is already in use by container ${
             owner.slice(0, 12)
           }; remove that with 'mini rm ${name}', or choose another name`,
         );

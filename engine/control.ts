@@ -31,7 +31,7 @@ export function kill(containers: Containers, found: Found, signal: string): void
   // Whoever kills one by hand does not want it back.
   if (fd !== undefined && number === SIGKILL) wantedStopped(containers, found);
   if (fd === undefined) {
-    throw new MiniError(`container ${found.record.name} does not run, so ${signalName(number)} cannot be sent to it`);
+    throw new MiniError(`container ${found.record.name} is not running, so ${signalName(number)} cannot be sent to it`);
   }
   try {
     const result = trySyscall("pidfd_send_signal", fd, number, null, 0);
@@ -173,7 +173,7 @@ export async function removeContainer(
  */
 export async function pause(containers: Containers, found: Found, on: boolean): Promise<void> {
   const { record: { name }, running, status } = found;
-  if (!running) throw new MiniError(`container ${name} does not run, so it cannot be ${on ? "paused" : "continued"}`);
+  if (!running) throw new MiniError(`container ${name} is not running, so it cannot be ${on ? "paused" : "continued"}`);
   if (!running.cgroup) {
     throw new MiniError(
       `${

@@ -50,7 +50,7 @@ export function prepareExec(containers: Containers, found: Found, request: ExecR
   const pidfd = pidfdOf(found);
   if (pidfd === undefined || !running) {
     throw new MiniError(
-      `container ${record.name} does not run, so nothing can be run in it; 'mini ps' lists what runs`,
+      `container ${record.name} is not running, so nothing can be run in it; 'mini ps' lists what runs`,
     );
   }
   try {

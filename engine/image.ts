@@ -66,7 +66,7 @@ const isStarter = (name: string) => /^(localhost\/)?starter(:latest)?$/.test(nam
 async function pullInto(store: Store, name: string, { pull, platform, quiet }: FindOptions): Promise<void> {
   if (pull === "never") {
     throw new MiniError(
-      `there is no image ${name} here, and --pull never forbids to fetch it; 'mini images' lists what is here`,
+      `No such image: ${name}, and --pull never forbids to fetch it; 'mini images' lists what is here`,
     );
   }
   const [images, { createProgress, silent, streamSink }] = await Promise.all([

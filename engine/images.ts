@@ -48,11 +48,19 @@ export function imageLines(root: string): ImageLine[] {
   });
 }
 
-/** Finds an image. @throws {MiniError} if there is none. */
+/** There is no image of that name or id. */
+export class NoSuchImage extends MiniError {
+  override name = "NoSuchImage";
+  constructor(text: string) {
+    super(`No such image: ${text}`);
+  }
+}
+
+/** Finds an image. @throws {NoSuchImage} */
 export function findLocalImage(store: Store, text: string): NamedImage {
   const record = store.images.resolve(text);
   const image = record && store.images.list().find(({ manifest }) => manifest === record.manifest);
-  if (image === undefined) throw new MiniError(`there is no image ${text} here`);
+  if (image === undefined) throw new NoSuchImage(text);
   return image;
 }
 

@@ -67,7 +67,7 @@ function runningOf(containers: Containers, id: string, what: string) {
   if (!record) throw new MiniError(`container ${id.slice(0, 12)}, whose ${what} is to be joined, is there no more`);
   if (running?.status === "running" && isAlive(running)) return { record, running };
   throw new MiniError(
-    `container ${record.name} does not run, so its ${what} cannot be joined: start it first, 'mini start ${record.name}'`,
+    `container ${record.name} is not running, so its ${what} cannot be joined: start it first, 'mini start ${record.name}'`,
   );
 }
 

@@ -42,7 +42,7 @@ export function chooseImages(store: Store, texts: readonly string[]): Chosen[] {
       continue;
     }
     const image = store.images.resolve(text);
-    if (image === undefined) throw new MiniError(`there is no image ${text} here`);
+    if (image === undefined) throw new MiniError(`No such image: ${text}`);
     add(image, store.images.nameOf(text));
   }
   return [...chosen.values()];

@@ -138,7 +138,7 @@ export class Names {
     const reference = withDefaultTag(parseReference(name));
     if (reference.digest !== undefined) throw new MiniError(`a tag cannot have a digest: ${name}`);
     const image = this.resolve(source);
-    if (image === undefined) throw new MiniError(`there is no image ${source} here`);
+    if (image === undefined) throw new MiniError(`No such image: ${source}`);
     this.update((table) => {
       if (!table.images[image.manifest]) throw new MiniError(`the image ${source} has just been removed`);
       const full = formatReference(reference);

@@ -90,7 +90,7 @@ export class Store {
    */
   image(reference: string): Image {
     const record = this.images.resolve(reference);
-    if (record === undefined) throw new MiniError(`there is no image ${reference} here; pull it first`);
+    if (record === undefined) throw new MiniError(`No such image: ${reference}; pull it first`);
     const config = this.config(record);
     const diffIDs = config.rootfs.diff_ids;
     for (const diffID of diffIDs) {

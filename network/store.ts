@@ -78,7 +78,7 @@ export function checkNetworkName(name: string): void {
 export class NoSuchNetwork extends MiniError {
   override name = "NoSuchNetwork";
   constructor(text: string) {
-    super(`there is no network ${text}; 'mini network ls' lists them`);
+    super(`No such network: ${text}; 'mini network ls' lists them`);
   }
 }
 

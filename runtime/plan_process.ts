@@ -16,18 +16,34 @@ import { op, type Operation } from "../ffi/program.ts";
 import { CAPABILITIES, capabilityMask, capabilityNumber } from "./capabilities.ts";
 import { refuse } from "./plan_paths.ts";
 import { rlimitNumber } from "./rlimits.ts";
-import type { Process } from "./spec.ts";
+import type { Process, Rlimit } from "./spec.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Longest path without and with the words that getcwd puts in front of a folder outside the root. */
 const PATH_MAX = 4096;
 
+/** Descriptors that the program of operations has open, and some more: a limit below comes into force at its end. */
+const OWN_FILES = 1024;
+const isFew = (limit: number | bigint) => limit >= 0 && limit < OWN_FILES;
+
+function limitOperation({ type, soft, hard }: Rlimit, optional = false): Operation {
+  const note = `limit: ${type} ${soft}, at most ${hard}`;
+  return op("prlimit64", [0, rlimitNumber(type), { words: [soft, hard] }, 0], note, { on: type, optional });
+}
+
 /** Limits on resources, setrlimit(2): while the process may still raise them. */
 export function rlimitOperations(process: Process): Operation[] {
-  return (process.rlimits ?? []).map(({ type, soft, hard }) =>
-    op("prlimit64", [0, rlimitNumber(type), { words: [soft, hard] }, 0], `limit: ${type} ${soft}, at most ${hard}`, {
-      on: type,
-    })
+  return (process.rlimits ?? []).map((limit) => {
+    const { type, soft, hard } = limit;
+    if (type !== "RLIMIT_NOFILE" || !isFew(soft)) return limitOperation(limit);
+    return limitOperation({ type, soft: OWN_FILES, hard: isFew(hard) ? OWN_FILES : hard }, isFew(hard));
+  });
+}
+
+/** The limit on open files, where it is fewer than we have open ourselves. */
+function fewFiles({ rlimits = [] }: Process): Operation[] {
+  return rlimits.filter(({ type, soft }) => type === "RLIMIT_NOFILE" && isFew(soft)).map((limit) =>
+    limitOperation(limit)
   );
 }
 
@@ -199,6 +215,7 @@ export function execOperations(process: Process, last: readonly Operation[] = []
       [3 + preserveFds, 0xffffffff, CLOSE_RANGE_CLOEXEC],
       "nothing else of ours is open in the program",
     ),
+    ...fewFiles(process),
     ...last,
     ...candidates.map((path, i) =>
       op("execve", [path, process.args, process.env ?? []], `become ${path}`, {

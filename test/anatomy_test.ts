@@ -106,7 +106,7 @@ miniTest("anatomy says what the kernel says", async ({ mini, folder }) => {
   assertMatch(text, /^ +\d+ +1 +sh -c/m);
   done(await mini(["rm", "-f", "two"]).then((output) => ({ ...output, stdout: "" })));
   done(await mini(["stop", "-t", "0", "one"]));
-  assertRefused(await mini(["anatomy", "one"]), 1, "does not run");
+  assertRefused(await mini(["anatomy", "one"]), 1, "is not running");
   assertRefused(await mini(["anatomy", "nothing"]), 1, "nothing");
   done(await mini(["rm", "one"]));
   done(await mini(["volume", "rm", "data"]));

@@ -112,9 +112,9 @@ logsTest(
 
 logsTest("what cannot be attached to says why", async (context) => {
   const { mini } = context;
-  assertRefused(await mini(["attach", "nobody"]), 1, "no container nobody");
+  assertRefused(await mini(["attach", "nobody"]), 1, "No such container: nobody");
   ok(await mini(["create", "--name", "new", "starter", "true"]));
-  assertRefused(await mini(["attach", "new"]), 1, "container new does not run", "mini start");
+  assertRefused(await mini(["attach", "new"]), 1, "container new is not running", "mini start");
   await runDetached(context, "job", "sleep 60");
   ok(await mini(["pause", "job"]));
   assertRefused(await mini(["attach", "job"]), 1, "container job is paused", "mini unpause job");

@@ -99,6 +99,21 @@ miniTest(
         "--hostname",
         "h",
         "-t",
+        ...[
+          "-v",
+          "/own",
+          "-v",
+          "named:/named",
+          "--expose",
+          "99/udp",
+          "--network",
+          "bridge",
+          "-p",
+          "81",
+          "-p",
+          "53/udp",
+        ],
+        ...["--health-cmd", "true", "--health-interval", "9s", "--stop-signal", "INT"],
         "base",
         "id",
       ]),
@@ -119,8 +134,20 @@ miniTest(
       "0:7",
       "/srv",
     ]);
-    assertEquals([second.Config.Cmd, second.Config.OnBuild, second.Config.Volumes], [["id"], null, { "/data": {} }]);
-    assertEquals([second.Config.Labels, second.Config.ExposedPorts], [{ image: "yes", own: "no" }, { "80/tcp": {} }]);
+    assertEquals([second.Config.Cmd, second.Config.OnBuild, second.Config.Volumes], [["id"], null, {
+      "/data": {},
+      "/own": {},
+    }]);
+    assertEquals([second.Config.StopSignal, second.Config.Healthcheck], ["INT", {
+      Test: ["CMD-SHELL", "true"],
+      Interval: 9_000_000_000,
+    }]);
+    assertEquals([second.Config.Labels, second.Config.ExposedPorts], [{ image: "yes", own: "no" }, {
+      "80/tcp": {},
+      "99/udp": {},
+      "81/tcp": {},
+      "53/udp": {},
+    }]);
     assertEquals(second.RootFS.Layers.length, 3);
     // A new entrypoint takes the old command with it, and one that comes after the command does not.
     const other = async (...changes: string[]) => {
@@ -128,7 +155,7 @@ miniTest(
       const { Config } = await inspect(id);
       return [Config.Entrypoint, Config.Cmd, Config.Healthcheck?.Test];
     };
-    assertEquals(await other('ENTRYPOINT ["/bin/app"]'), [["/bin/app"], null, undefined]);
+    assertEquals(await other('ENTRYPOINT ["/bin/app"]'), [["/bin/app"], null, ["CMD-SHELL", "true"]]);
     assertEquals(await other("CMD x", 'ENTRYPOINT ["/bin/app"]', "HEALTHCHECK CMD y"), [["/bin/app"], [
       "/bin/sh",
       "-c",
@@ -140,6 +167,7 @@ miniTest(
     const history = ok(await mini(["history", "--no-trunc", "--format", "{{.CreatedBy}}|{{.Comment}}", "second"]));
     assertEquals(history.split("\n").slice(0, 2), ["id|second", "sh|"]);
     ok(await mini(["rm", "-v", "first", "web"]));
+    ok(await mini(["volume", "rm", "named"]));
   },
 );
 
@@ -151,7 +179,7 @@ miniTest("what is refused is refused with one sentence and leaves nothing in the
       [...Deno.readDirSync(`${root}/images/${name}`)].length
     );
   const before = store();
-  assertRefused(await mini(["commit", "nobody"]), 1, "no container nobody");
+  assertRefused(await mini(["commit", "nobody"]), 1, "No such container: nobody");
   assertRefused(await mini(["commit", "-c", "RUN x", "web"]), 1, "the change", "RUN x");
   assertRefused(await mini(["commit", "web", "Not A Name"]), 1, "Not A Name");
   assertRefused(await mini(["commit", "web", `x@sha256:${"0".repeat(64)}`]), 1, "digest");

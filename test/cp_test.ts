@@ -373,7 +373,7 @@ miniTest("what cannot be copied is refused with one sentence, and changes nothin
   const at = (path: string) => `${folder}/${path}`;
   const refuse = async (args: string[], ...words: string[]) => assertRefused(await mini(["cp", ...args]), 1, ...words);
   await refuse(["a", "b"], "neither", "CONTAINER:PATH");
-  await refuse(["nobody:/x", at("x")], "no container nobody");
+  await refuse(["nobody:/x", at("x")], "No such container: nobody");
   await refuse([":/x", at("x")], "CONTAINER:PATH");
   await refuse(["web:", at("x")], "CONTAINER:PATH");
   await refuse(["web:/none", at("x")], "there is no web:/none");

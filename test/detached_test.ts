@@ -93,7 +93,7 @@ miniTest("created, started, stopped, started again, paused, restarted, removed",
   ok(await mini(["stop", "web"]));
   assertEquals((await stateOf(context, "web")).ExitCode, 3);
   assertEquals(ok(await mini(["stop", "web"])), "web", "one that is stopped is stopped already");
-  assertRefused(await mini(["pause", "web"]), 1, "does not run");
+  assertRefused(await mini(["pause", "web"]), 1, "is not running");
   ok(await mini(["start", "web"]));
   ok(await mini(["pause", "web"]));
   ok(await mini(["stop", "-t", "5", "web"]));

@@ -67,6 +67,6 @@ miniTest("a container without an image, and one that is not there, are refused",
   ok(await mini(["run", "--name", "web", "--rootfs", `${folder}/rootfs`, "sh", "-c", ":"]));
   assertRefused(await mini(["diff", "web"]), 1, "no image but the folder", `${folder}/rootfs`);
   assertRefused(await mini(["commit", "web"]), 1, "no image but the folder", "mini export");
-  assertRefused(await mini(["diff", "nobody"]), 1, "no container nobody");
+  assertRefused(await mini(["diff", "nobody"]), 1, "No such container: nobody");
   await mini(["rm", "web"]);
 });

@@ -151,11 +151,11 @@ miniTest("a program dies with its command, and with its container", async (conte
 
 miniTest("nothing can be run in what does not run or does not exist", async ({ mini }) => {
   const none = await mini(["exec", "nobody", "true"]);
-  assertEquals([none.status, none.stderr], [1, "mini: there is no container nobody; 'mini ps -a' lists them\n"]);
+  assertEquals([none.status, none.stderr], [1, "mini: No such container: nobody; 'mini ps -a' lists them\n"]);
   await mini(["run", "--name", "done", "starter", "true"]);
   const ended = await mini(["exec", "done", "true"]);
   assertEquals(ended.status, 1);
-  assertStringIncludes(ended.stderr, "container done does not run");
+  assertStringIncludes(ended.stderr, "container done is not running");
   await mini(["rm", "done"]);
 });
 
@@ -192,7 +192,7 @@ miniTest("whoever joins a container that is only being made never sees the host'
       do {
         seen = await mini(["exec", name, "ls", `${folder}/marker`]);
         assert(seen.status !== 0, "it sees the host");
-      } while (seen.stderr.includes("there is no container")); // not yet
+      } while (seen.stderr.includes("No such container")); // not yet
       if (seen.stderr.includes("No such file")) joined++;
     }));
     await until("it runs", async () => (await mini(["kill", name])).status === 0);

@@ -52,7 +52,7 @@ miniTest("a running container is exported, to standard output without -o", async
 
 miniTest("what cannot be exported is said in one sentence, and no file is left", async ({ mini, folder }) => {
   const none = await mini(["export", "nobody"]);
-  assertEquals([none.status, none.stderr], [1, "mini: there is no container nobody; 'mini ps -a' lists them\n"]);
+  assertEquals([none.status, none.stderr], [1, "mini: No such container: nobody; 'mini ps -a' lists them\n"]);
   await mini(["run", "--name", "web", "starter", "true"]);
   const { status, stderr } = await mini(["export", "-o", `${folder}/no/such/file.tar`, "web"]);
   assertEquals(status, 1);

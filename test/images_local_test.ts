@@ -88,12 +88,14 @@ Deno.test({
 
       await succeed(bash, `mini tag ${short(id)} localhost:5000/mine`);
       assertEquals((await succeed(bash, "mini images -q localhost:5000/mine")).trim(), short(id));
-      await fail(bash, "mini tag nothing x", "there is no image nothing here");
+      await fail(bash, "mini tag nothing x", "No such image: nothing");
       await fail(bash, "mini tag alpine:3 Bad", "lower case");
       await fail(bash, `mini rmi ${short(id)}`, "has several names (alpine:3, localhost:5000/mine:latest)");
       assertEquals(await succeed(bash, "mini rmi localhost:5000/mine"), "Untagged: localhost:5000/mine:latest\n");
       const removed = await bash("mini rmi nothing alpine:3");
-      assertEquals([removed.status, removed.stderr], [1, "mini: there is no image nothing here\n"]);
+      assertEquals([removed.status, removed.stderr], [1, "mini: No such image: nothing\n"]);
+      const forced = await bash("mini rmi -f nothing");
+      assertEquals([forced.status, forced.stdout, forced.stderr], [0, "", "mini: No such image: nothing\n"]);
       assertEquals(removed.stdout, `Untagged: alpine:3\nDeleted: ${id}\n`);
       assertEquals(await succeed(bash, "mini images -q"), `${short(other)}\n`);
       assertEquals((await succeed(bash, "mini rmi -f " + short(other))).split("\n").length, 5);
@@ -209,7 +211,7 @@ Deno.test({
       assertEquals([missing.status, JSON.parse(missing.stdout).length, missing.stderr], [
         1,
         1,
-        "mini: there is no image nothing here\n",
+        "mini: No such image: nothing\n",
       ]);
       assertEquals((await bash("mini image inspect nothing")).stdout, "[]\n");
     }),
@@ -260,7 +262,7 @@ Deno.test({
         ),
         `Loaded image ID: ${id}\n`,
       );
-      await fail(bash, "mini save nothing", "there is no image nothing here");
+      await fail(bash, "mini save nothing", "No such image: nothing");
       await fail(bash, "mini save -o missing/x.tar ghcr.io/second/app:2", "cannot be written");
       await fail(bash, "mini load -i missing.tar", "there is no file missing.tar");
       Deno.writeFileSync(`${folder}/one.tar`, one);

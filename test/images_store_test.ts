@@ -250,9 +250,9 @@ Deno.test({
       store.images.setDigest("alpine", one);
       assertEquals(store.images.resolve(`alpine@${one}`)?.manifest, one);
       assertEquals(store.images.resolve(`other@${one}`), undefined);
-      assertThrows(() => store.images.tag("nothing", "x"), MiniError, "no image nothing");
+      assertThrows(() => store.images.tag("nothing", "x"), MiniError, "No such image: nothing");
       assertThrows(() => store.images.tag("alpine", "Bad Name"), MiniError, "invalid image name");
-      assertThrows(() => store.image("missing"), MiniError, "no image missing");
+      assertThrows(() => store.image("missing"), MiniError, "No such image: missing");
       Deno.writeTextFileSync(`${store.folder}/names.json`, "{");
       assertThrows(() => store.images.list(), MiniError, "is damaged");
     }),

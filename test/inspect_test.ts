@@ -9,7 +9,7 @@ miniTest("inspect finds a container first, then an image, and tells what is neit
   assertEquals([container.Name, container.State.ExitCode, image.Os, more], ["/web", 3, "linux", []]);
   assertEquals([both.status, both.stderr], [
     1,
-    "mini: there is no container, image, volume or network nothing; 'mini ps -a', 'mini images', 'mini volume ls' and " +
+    "mini: No such object: nothing; 'mini ps -a', 'mini images', 'mini volume ls' and " +
     "'mini network ls' list them\n",
   ]);
   assertEquals(container.Image, image.Id);

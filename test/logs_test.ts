@@ -24,7 +24,7 @@ logsTest("what a container prints is kept, its two streams apart, with times", a
   assertEquals((await mini(["logs", "--until", first, "job"])).stdout, "one\n");
   assertEquals((await mini(["logs", "--since", "1h", "--until", "30m", "job"])).stdout, "");
   await mini(["rm", "job"]);
-  assertRefused(await mini(["logs", "job"]), 1, "no container job");
+  assertRefused(await mini(["logs", "job"]), 1, "No such container: job");
 });
 
 logsTest("a log goes on when its container is started again", async (context) => {

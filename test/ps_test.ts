@@ -50,7 +50,7 @@ miniTest("ps lists what matches, by every key that Docker knows", async ({ mini,
     const [filter, ...words] of [
       ["status=up", "created, restarting"],
       ["exited=soon", "exit status"],
-      ["before=nothing", "there is no container nothing"],
+      ["before=nothing", "No such container: nothing"],
       ["isolation=process", "Windows"],
       ["is-task=true", "Swarm"],
       ["staus=exited", "did you mean 'status'?"],

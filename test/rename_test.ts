@@ -6,12 +6,12 @@ miniTest("rename gives another name, and the old one is free", async ({ mini, st
   await mini(["run", "-d", "--name", "web", "starter", "sleep", "1000"]);
   await mini(["create", "--name", "db", "starter", "true"]);
   assertEquals(await mini(["rename", "web", "old"]), { status: 0, stdout: "", stderr: "" });
-  assertRefused(await mini(["inspect", "--type", "container", "-f", "{{.Name}}", "web"]), 1, "no container web");
+  assertRefused(await mini(["inspect", "--type", "container", "-f", "{{.Name}}", "web"]), 1, "No such container: web");
   assertEquals((await mini(["inspect", "-f", "{{.Name}}", "old"])).stdout, "/old\n");
-  assertRefused(await mini(["rename", "old", "db"]), 1, "the name db is taken");
+  assertRefused(await mini(["rename", "old", "db"]), 1, "the name db is already in use");
   assertRefused(await mini(["rename", "old", "old"]), 1, "has that name already");
   assertRefused(await mini(["rename", "old", "no/name"]), 1, "is not a name for a container");
-  assertRefused(await mini(["rename", "web", "new"]), 1, "there is no container web");
+  assertRefused(await mini(["rename", "web", "new"]), 1, "No such container: web");
   assertEquals((await mini(["ps", "-a", "--format", "{{.Names}}"])).stdout, "db\nold\n");
   await mini(["create", "--name", "web", "starter", "true"]);
   // A link that a killed command left goes with the next look.
@@ -82,7 +82,7 @@ miniTest("wait prints how containers end, whoever runs them", async ({ mini, sta
   }
   const mixed = await mini(["wait", "nothing", "ended"]);
   assertEquals([mixed.status, mixed.stdout], [1, "3\n"]);
-  assertMatch(mixed.stderr, /^mini: there is no container nothing/);
+  assertMatch(mixed.stderr, /^mini: No such container: nothing/);
   await mini(["rm", "ended", "made"]);
 });
 

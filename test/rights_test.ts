@@ -132,21 +132,21 @@ miniTest("--pid container joins the processes of one that runs", async (context)
     await mini(["kill", other]);
     assertEquals((await joined.output).status, 137);
   });
-  assertRefused(await mini(words("run --rm --pid container:other starter true")), 125, "no container other");
+  assertRefused(await mini(words("run --rm --pid container:other starter true")), 125, "No such container: other");
 });
 
 miniTest("a container that is joined must run, also when it is started again", async ({ mini }) => {
   const out = (text: string, options = {}) => mini(words(text), options);
   assertEquals((await out("create --name base starter sleep 100")).status, 0);
   for (const kind of ["pid", "uts", "network"]) {
-    assertRefused(await out(`run --rm --${kind} container:base starter true`), 125, "base", "does not run");
+    assertRefused(await out(`run --rm --${kind} container:base starter true`), 125, "base", "is not running");
   }
   assertEquals((await out("start base")).status, 0);
   assertEquals((await out("run --name second --uts container:base starter hostname")).status, 0);
   await out("kill base");
   await until("its end", async () => (await out("ps -q")).stdout === "");
   const again = await out("start -a second");
-  assertEquals(again.status !== 0 && again.stderr.includes("does not run"), true, again.stderr);
+  assertEquals(again.status !== 0 && again.stderr.includes("is not running"), true, again.stderr);
   assertEquals((await out("start base")).status, 0);
   assertEquals((await out("start -a second")).stdout, (await out("exec base hostname")).stdout);
   await out("rm -f base");

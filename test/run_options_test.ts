@@ -265,6 +265,19 @@ miniTest("--ulimit refuses what is no limit", async ({ mini }) => {
   }
 });
 
+miniTest("--ulimit may leave a program with fewer open files than it takes to make its container", async (context) => {
+  const { inside, mini } = context;
+  for (const limit of ["nofile=64", "nofile=3", "nofile=16:2048", "nofile=4096:8192"]) {
+    const [soft, hard = soft] = limit.slice("nofile=".length).split(":");
+    const show = "ulimit -Sn; ulimit -Hn";
+    assertEquals(await inside(show, "--ulimit", limit), `${soft}\n${hard}\n`);
+    assertEquals(await inside(show, "--ulimit", limit, "--init"), `${soft}\n${hard}\n`);
+    assertEquals((await mini(["run", "-d", "--name", "web", "--ulimit", limit, "starter", "sleep", "600"])).status, 0);
+    assertEquals((await mini(["exec", "web", "sh", "-c", show])).stdout, `${soft}\n${hard}\n`);
+    assertEquals((await mini(["rm", "-f", "web"])).status, 0);
+  }
+});
+
 miniTest("--sysctl sets what a namespace has of its own, and nothing of the host", async ({ mini, inside }) => {
   const out = await inside(
     "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmax /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max",

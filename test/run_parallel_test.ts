@@ -40,7 +40,7 @@ miniTest("of fifty that want the same name one gets it", async ({ mini, start, r
   for (const { status, stderr } of await Promise.all(losers)) {
     if (status === 137) continue;
     assertEquals(status, 125);
-    assertMatch(stderr, /^mini: the name only is taken by container [0-9a-f]{12}; [^\n]*\n$/);
+    assertMatch(stderr, /^mini: the name only is already in use by container [0-9a-f]{12}; [^\n]*\n$/);
     refused++;
   }
   assertEquals(refused, MANY - 1);

@@ -88,7 +88,7 @@ miniTest("kill sends the signal that it is told, and says when there is nobody",
   const late = await mini(["kill", "target"]);
   assertEquals([late.status, late.stderr], [
     1,
-    "mini: container target does not run, so SIGKILL cannot be sent to it\n",
+    "mini: container target is not running, so SIGKILL cannot be sent to it\n",
   ]);
   assertEquals((await mini(["rm", "target"])).status, 0);
 });

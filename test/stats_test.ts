@@ -20,8 +20,10 @@ miniTest("stats prints what containers use, once or again and again", async ({ m
   assert(Number(numbers(busy)[1]) > Number(numbers(idle)[1]), `${idle}\n${busy}`);
   assertStringIncludes((await once("-a"))[1]!, "--");
   assertEquals(await once("idle", "--format", "{{.Name}} {{.PIDs}}"), ["idle 1"]);
+  assertEquals(await once("idle", "--format", "{{.Container}}"), ["idle"]);
+  assertMatch((await once("--format", "{{.Container}} {{.ID}}"))[0]!, /^([0-9a-f]{12}) \1$/);
   assertEquals(JSON.parse((await once("idle", "--format", "json"))[0]!).Name, "idle");
-  assertRefused(await mini(["stats", "--no-stream", "nothing"]), 1, "there is no container nothing");
+  assertRefused(await mini(["stats", "--no-stream", "nothing"]), 1, "No such container: nothing");
 
   const running = start(["stats", "--format", "{{.Name}}"]);
   await until("two rounds", () => running.stdout().startsWith("idle\nbusy\nidle\nbusy\n"));

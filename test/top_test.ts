@@ -28,8 +28,8 @@ miniTest("top shows the processes of a container alone, in the columns that are 
     return (await top("-eo", "ppid,comm,args")).some((row) => row[2] === "sleep 3000");
   });
   assertRefused(await mini(["top", "web", "-C", "sh"]), 1, "the option -C of ps is not known here");
-  assertRefused(await mini(["top", "nothing"]), 1, "there is no container nothing");
+  assertRefused(await mini(["top", "nothing"]), 1, "No such container: nothing");
   await mini(["stop", "-t", "0", "web"]);
-  assertRefused(await mini(["top", "web"]), 1, "container web does not run", "mini ps");
+  assertRefused(await mini(["top", "web"]), 1, "container web is not running", "mini ps");
   await mini(["rm", "web"]);
 });

@@ -69,7 +69,7 @@ miniTest("volume create, ls and inspect have Docker's columns, filters and JSON"
   assertEquals(await ok(context, "volume", "inspect", "-f", "{{.Driver}}", "data"), "local");
   const missing = await mini(["volume", "inspect", "nosuch", "data"]);
   assertEquals([missing.status, JSON.parse(missing.stdout).length], [1, 1]);
-  assertStringIncludes(missing.stderr, "no volume nosuch");
+  assertStringIncludes(missing.stderr, "No such volume: nosuch");
   assertRefused(await mini(["volume", "ls", "-f", "nosuch=1"]), 1, "dangling");
   assertRefused(await mini(["volume", "ls", "-f", "dangling=maybe"]), 1, "true or false");
   await ok(context, "volume", "rm", "data", unnamed);
@@ -84,7 +84,7 @@ miniTest("what cannot be a volume is refused, and nothing is made", async (conte
   assertRefused(await mini(["volume", "create", "-o", "nosuch=1", "data"]), 1, "nosuch");
   assertRefused(await mini(["volume", "create", "-o", "type=nfs", "data"]), 1, "device");
   assertRefused(await mini(["volume", "create", "-o", "type", "data"]), 1, "--opt");
-  assertRefused(await mini(["volume", "rm", "nosuch"]), 1, "no volume nosuch");
+  assertRefused(await mini(["volume", "rm", "nosuch"]), 1, "No such volume: nosuch");
   assertRefused(await mini(["volume", "rm", "../containers"]), 1, "not a name");
   assertEquals(await mini(["volume", "rm", "-f", "nosuch"]), { status: 0, stdout: "nosuch\n", stderr: "" });
   const run = (...args: string[]) => mini(["run", "--rm", ...args, "starter", "true"]);
@@ -96,7 +96,12 @@ miniTest("what cannot be a volume is refused, and nothing is made", async (conte
   assertRefused(await run("-v", "new:/d", "--mount", "src=new,dst=/d/"), 125, "two volumes", "/d");
   assertRefused(await run("-v", "new:/d", "-u", "nosuch"), 125, "nosuch");
   assertRefused(await run("-v", "new:/d", "-v", "/etc/passwd/x"), 125, "/etc/passwd");
-  assertRefused(await run("-v", "new:/d", "--volumes-from", "nosuch"), 125, "--volumes-from nosuch", "no container");
+  assertRefused(
+    await run("-v", "new:/d", "--volumes-from", "nosuch"),
+    125,
+    "--volumes-from nosuch",
+    "No such container",
+  );
   assertRefused(await run("--mount", "src=new,dst=/d,volume-subpath=no/such"), 125, "no/such");
   assertRefused(await mini(["run", "--rm", "-v", "new:/d", "starter", "nosuchprogram"]), 127, "nosuchprogram");
   assertEquals(await volumesOf(context), []);

@@ -57,7 +57,7 @@ export interface Anatomy {
 
 /** @throws {MiniError} for a container that does not run. */
 export async function anatomy(containers: Containers, { record, running }: Found): Promise<Anatomy> {
-  const gone = () => new MiniError(`container ${record.name} does not run, so there is nothing to take apart`);
+  const gone = () => new MiniError(`container ${record.name} is not running, so there is nothing to take apart`);
   if (!running || !(running.pid > 0)) throw gone();
   const { pid } = running;
   const spec = containers.spec(record.id);

@@ -28,7 +28,7 @@ const RENAME_NOREPLACE = 1;
 export class NoSuchVolume extends MiniError {
   override name = "NoSuchVolume";
   constructor(volume: string) {
-    super(`there is no volume ${volume}; 'mini volume ls' lists them`);
+    super(`No such volume: ${volume}; 'mini volume ls' lists them`);
   }
 }
 

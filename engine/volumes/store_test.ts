@@ -34,7 +34,7 @@ Deno.test("a volume is made once, with what was asked for, and removed with all 
     assertEquals(names(volumes), ["another", "data"]);
     volumes.remove("data");
     assertEquals([names(volumes), [...Deno.readDirSync(volumes.folder)].length], [["another"], 1]);
-    assertThrows(() => volumes.need("data"), MiniError, "no volume data");
+    assertThrows(() => volumes.need("data"), MiniError, "No such volume: data");
   }));
 
 Deno.test("names that are none, drivers and options that are not known are refused, and nothing is made", () =>
