@@ -1,7 +1,7 @@
 /** Asks the host's own resolvers, from the host's network: over UDP, and over TCP where an answer is too long for that. */
 import { close, syscall } from "../../ffi/kernel.ts";
 import { readable } from "../../ffi/reactor.ts";
-import { answers, type Question, withId } from "./message.ts";
+import { answers, NOTIMP, type Question, REFUSED, SERVFAIL, withId } from "./message.ts";
 import type { Forward } from "./resolver.ts";
 import { connectedSocket, receiveFrom } from "./socket.ts";
 
@@ -10,11 +10,25 @@ const PORT = 53;
 const TIMEOUT_MS = 2000;
 /** How often all of them are asked. */
 const ROUNDS = 2;
+/** How long one that did not answer is asked after those that do, so that not every question waits for it. */
+const REST_MS = 30_000;
 /** How many questions of one container may be on their way: a container that asks without end gets no memory without end. */
 const MOST_PENDING = 256;
 
 /** Where the host's resolvers are: `address` or `address#port`, in the order that they are asked. */
 export type Upstreams = () => readonly string[];
+
+/** Resolvers that did not answer, and until when they are asked last. */
+const resting = new Map<string, number>();
+
+/** Those that answer first, otherwise in their order. */
+function inTurn(upstreams: readonly string[]): string[] {
+  const now = performance.now(), rests = (upstream: string) => Number((resting.get(upstream) ?? 0) > now);
+  return upstreams.toSorted((a, b) => rests(a) - rests(b));
+}
+
+/** Whether another resolver may know more: this one has failed, or does not want to be asked. */
+const isRefusal = (message: Uint8Array) => [SERVFAIL, NOTIMP, REFUSED].includes(message[3]! & 0xf);
 
 function place(upstream: string): { address: string; port: number } {
   const [address = "", port] = upstream.split("#");
@@ -28,13 +42,17 @@ export function forwarder(upstreams: Upstreams, whole: boolean): Forward {
     if (pending >= MOST_PENDING) return undefined;
     pending++;
     try {
-      const list = upstreams();
+      const ask = whole ? askWhole : askOnce;
       for (let round = 0; round < ROUNDS; round++) {
-        for (const upstream of list) {
-          const ask = whole ? askWhole : askOnce;
+        let refusal: Uint8Array | undefined;
+        for (const upstream of inTurn(upstreams())) {
           const message = await ask(upstream, query, question).catch(() => undefined); // the next may be reachable
-          if (message) return withId(message, question.id);
+          if (message) resting.delete(upstream);
+          else resting.set(upstream, performance.now() + REST_MS);
+          if (message && !isRefusal(message)) return withId(message, question.id);
+          refusal ??= message;
         }
+        if (refusal) return withId(refusal, question.id);
       }
       return undefined;
     } finally {
@@ -65,7 +83,7 @@ async function askOnce(upstream: string, query: Uint8Array, question: Question):
 
 async function askWhole(upstream: string, query: Uint8Array, question: Question): Promise<Uint8Array | undefined> {
   const { address, port } = place(upstream);
-  using connection = await Deno.connect({ hostname: address, port });
+  using connection = await Deno.connect({ hostname: address, port, signal: AbortSignal.timeout(TIMEOUT_MS) });
   const timer = setTimeout(() => connection.close(), TIMEOUT_MS);
   try {
     const id = crypto.getRandomValues(new Uint16Array(1))[0]!;

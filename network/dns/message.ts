@@ -9,7 +9,7 @@ import { ipBytes, parseIp } from "../address.ts";
 export const A = 1, PTR = 12, AAAA = 28, OPT = 41;
 const IN = 1;
 /** Response codes. */
-export const NOERROR = 0, FORMERR = 1, SERVFAIL = 2, NXDOMAIN = 3, NOTIMP = 4;
+export const NOERROR = 0, FORMERR = 1, SERVFAIL = 2, NXDOMAIN = 3, NOTIMP = 4, REFUSED = 5;
 
 /** Flags of a header. */
 const QR = 0x8000, OPCODE = 0x7800, TC = 0x0200, RD = 0x0100, RA = 0x0080;

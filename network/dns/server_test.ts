@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { O_NONBLOCK, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/constants.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
 import { readable } from "../../ffi/reactor.ts";
-import { addressBytes, answer, NOERROR, readQuery } from "./message.ts";
+import { addressBytes, answer, NOERROR, readQuery, REFUSED, SERVFAIL } from "./message.ts";
 import { readMessage, writeMessage } from "./forward.ts";
 import { portOf, ResolverServer, type ResolverSockets } from "./server.ts";
 import { connectedSocket, receiveFrom, sendTo, socketAddress } from "./socket.ts";
@@ -81,6 +81,73 @@ Deno.test(
     }
   },
 );
+
+/** A resolver that gives every question that answer, and counts them. */
+function upstream(code: number, records: Uint8Array[]) {
+  const { listener, datagrams, port } = sockets(), stop = new AbortController();
+  let count = 0;
+  const answering = (async () => {
+    while (await readable(datagrams, stop.signal)) {
+      const { bytes, from } = receiveFrom(datagrams)!;
+      count++;
+      sendTo(datagrams, answer(readQuery(bytes)!, code, records, 65535), from);
+    }
+  })();
+  return {
+    place: `127.0.0.1#${port}`,
+    count: () => count,
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await answering;
+      close(datagrams);
+      close(listener);
+    },
+  };
+}
+
+Deno.test("one that refuses is no answer while another has one, and else is the answer", { sanitizeOps }, async () => {
+  await using refuses = upstream(REFUSED, []);
+  await using fails = upstream(SERVFAIL, []);
+  await using knows = upstream(NOERROR, [addressBytes("192.0.2.7")]);
+  const own = sockets(), all = [refuses.place, fails.place, knows.place];
+  const server = new ResolverServer(own, names, () => all);
+  assertEquals((await ask(own.port, query("example.com")))!.at(-1), 7);
+  all.pop();
+  assertEquals((await ask(own.port, query("example.com")))![3]! & 15, REFUSED);
+  await server.close();
+});
+
+Deno.test("one that is silent is waited for once, and then asked last", { sanitizeOps }, async () => {
+  // It takes datagrams and says nothing.
+  const silent = sockets();
+  await using knows = upstream(NOERROR, [addressBytes("192.0.2.7")]);
+  const own = sockets(), server = new ResolverServer(own, names, () => [`127.0.0.1#${silent.port}`, knows.place]);
+  for (let i = 0; i < 20; i++) assertEquals((await ask(own.port, query("example.com")))!.at(-1), 7);
+  assertEquals(knows.count(), 20);
+  let asked = 0;
+  while (receiveFrom(silent.datagrams)) asked++;
+  assertEquals(asked, 1);
+  await server.close();
+  close(silent.datagrams);
+  close(silent.listener);
+});
+
+Deno.test("an answer that is too long for a datagram comes whole over TCP", { sanitizeOps }, async () => {
+  const many = Array.from({ length: 100 }, (_, i) => `192.0.2.${i}`), theirs = sockets(), dead = sockets();
+  close(dead.listener);
+  close(dead.datagrams);
+  const upstream = new ResolverServer(theirs, { addresses: () => many, name: () => undefined }, () => []);
+  const own = sockets(), all = [`127.0.0.1#${dead.port}`, `127.0.0.1#${theirs.port}`];
+  const server = new ResolverServer(own, names, () => all);
+  const cut = (await ask(own.port, query("example.com")))!;
+  assert(cut.length <= 512 && cut[2]! & 2, "it says that it was cut");
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: own.port });
+  await writeMessage(connection, query("example.com"));
+  const whole = (await readMessage(connection))!;
+  assertEquals([whole[2]! & 2, whole[6]! << 8 | whole[7]!], [0, 100]);
+  await server.close();
+  await upstream.close();
+});
 
 Deno.test("without anybody to ask there is an answer that says so", { sanitizeOps }, async () => {
   const own = sockets(), server = new ResolverServer(own, names, () => []);
