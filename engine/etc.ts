@@ -79,18 +79,25 @@ function rewrite(path: string, content: string): void {
   }
 }
 
-/** Writes down in a container's own file what addresses it has itself, and the names that it was given. */
+/**
+ * Writes down in a container's own file what addresses it has itself, and the names that it was given.
+ *
+ * @param moved it runs, and has come into a network or out of one: where it cannot reach the host now, it just has no name of it.
+ * @throws {MiniError} for a name of the host that it cannot reach from the networks that it is started in.
+ */
 export function setHosts(
   folder: string,
   hostname: string,
   endpoints: readonly Endpoint[],
   names: NamesConfig = {},
+  moved = false,
 ): void {
   const lines = endpoints.flatMap(({ ipv4, ipv6 }) =>
     [ipv4, ipv6].flatMap((address) => address ? [`${address.ip}\t${hostname}\n`] : [])
   );
-  const gateway = endpoints.find(({ ipv4 }) => ipv4?.gateway)?.ipv4?.gateway;
-  rewrite(`${folder}/hosts`, HOSTS + lines.join("") + hostLines(names, gateway));
+  // The gateway of a bridge is the host itself; that of an interface's network is a router, and the host not to be reached.
+  const bridged = endpoints.find(({ driver, ipv4 }) => driver === "bridge" && ipv4?.gateway);
+  rewrite(`${folder}/hosts`, HOSTS + lines.join("") + hostLines(names, bridged?.ipv4?.gateway, moved));
 }
 
 /** Writes down whom a container asks for names. */

@@ -227,7 +227,8 @@ export class Networks {
     for (const port of moved) movePort(store, port, record.id);
     writeNetworks(this.#containers, record.id, { version: 1, endpoints, ports });
     publish(this.#context, firewall, moved);
-    setHosts(this.#containers.folder(record.id), record.config.hostname, endpoints);
+    const { hostname, names } = record.config;
+    setHosts(this.#containers.folder(record.id), hostname, endpoints, names, true);
   }
 }
 

@@ -46,8 +46,14 @@ networkTest(
     assertEquals(await lookUp(c, "stranger", "web"), []);
     assertMatch((await mini(["exec", "stranger", "nslookup", "web"])).stdout, /NXDOMAIN/);
     // A second one of that alias shares the work; a new name counts at once; one that ends is forgotten.
-    await ok("run", "-d", "--name", "web2", "--network", "one", "--network-alias", "www", "starter", ...SERVER("web2"));
+    const flags = ["--network", "one", "--network-alias", "www", "--network-alias", "client"];
+    await ok("run", "-d", "--name", "web2", ...flags, "starter", ...SERVER("web2"));
     const second = await addressOf(c, "web2", "one");
+    // One's name that is another's alias is both of them.
+    assertEquals(
+      (await lookUp(c, "client", "client")).filter((one) => !one.includes(":")),
+      [await addressOf(c, "client", "one"), second].sort(),
+    );
     assertEquals((await lookUp(c, "client", "www")).filter((one) => !one.includes(":")), [address, second].sort());
     await ok("rename", "web2", "other");
     assertEquals((await lookUp(c, "client", "other")).filter((one) => !one.includes(":")), [second]);
@@ -126,6 +132,23 @@ networkTest(
     }
   },
 );
+
+networkTest("the names that a container was given stay while it is put into networks and taken out", async (c) => {
+  const { ok } = c, hosts = () => ok("exec", "one", "cat", "/etc/hosts");
+  await ok("network", "create", "--subnet", "10.1.0.0/24", "red");
+  await ok("network", "create", "--subnet", "10.2.0.0/24", "blue");
+  const given = ["--add-host", "db:10.9.8.7", "--add-host", "me:host-gateway"];
+  await ok("run", "-d", "--name", "one", "--network", "red", "--hostname", "box", ...given, "starter", "sleep", "1000");
+  assertMatch(await hosts(), /^10\.1\.0\.2\tbox\n10\.9\.8\.7\tdb\n10\.1\.0\.1\tme\n$/m);
+  await ok("network", "connect", "blue", "one");
+  assertMatch(await hosts(), /^10\.1\.0\.2\tbox\n10\.2\.0\.2\tbox\n10\.9\.8\.7\tdb\n10\.1\.0\.1\tme\n$/m);
+  await ok("network", "disconnect", "red", "one");
+  assertMatch(await hosts(), /^10\.2\.0\.2\tbox\n10\.9\.8\.7\tdb\n10\.2\.0\.1\tme\n$/m);
+  await ok("network", "disconnect", "blue", "one");
+  assertMatch(await hosts(), /^10\.9\.8\.7\tdb\n$/m);
+  await ok("rm", "-f", "one");
+  await ok("network", "rm", "red", "blue");
+});
 
 /** What a container in the default network has of the host's file beside the servers. */
 async function searchAndOptions({ ok }: NetworkContext): Promise<string> {
