@@ -146,7 +146,10 @@ function make({ store, config }: ManageContext, asked: CreateNetwork, settings: 
   if (settings.name !== undefined && findLink(netlink, settings.name)) {
     throw new MiniError(`there is an interface ${settings.name} on this host already: give the bridge another name`);
   }
-  const subnets = chooseSubnets(netlink, config, asked, others);
+  const mode = driver === "bridge" ? undefined : settings.mode ?? (driver === "macvlan" ? "bridge" : "l2");
+  // In the third layer the parent routes, and nobody has to be asked where a gateway is.
+  const needsGateway = !(driver === "ipvlan" && mode !== "l2");
+  const subnets = chooseSubnets(netlink, config, asked, others, needsGateway);
   const network: Network = {
     version: NETWORK_VERSION,
     id,
@@ -159,9 +162,7 @@ function make({ store, config }: ManageContext, asked: CreateNetwork, settings: 
     labels: asked.labels,
     options: asked.options,
     ...bridge === undefined ? {} : { bridge },
-    ...driver === "bridge"
-      ? {}
-      : { parent: settings.parent!, mode: settings.mode ?? (driver === "macvlan" ? "bridge" : "l2") },
+    ...mode === undefined ? {} : { parent: settings.parent!, mode },
     ...settings.mtu === undefined ? {} : { mtu: Number(settings.mtu) },
     masquerade: settings.masquerade !== "false",
     ...settings.publish === undefined ? {} : { publishAddress: formatIp(parseIp(settings.publish)!) },
@@ -188,6 +189,7 @@ function chooseSubnets(
   config: NetworkConfig,
   asked: CreateNetwork,
   others: readonly Network[],
+  needsGateway: boolean,
 ): NetworkSubnet[] {
   const given = asked.subnets.map((text) => parseSubnet(text, "--subnet"));
   const twice = given.find((subnet, i) => given.slice(0, i).some((other) => other.version === subnet.version));
@@ -224,7 +226,7 @@ function chooseSubnets(
   }
   if (asked.ipv6 && !subnets.some(({ version }) => version === 6)) subnets.push(randomUla(taken));
   const details = assign(asked, subnets);
-  return subnets.map((subnet, i) => describe(subnet, details[i]!));
+  return subnets.map((subnet, i) => describe(subnet, details[i]!, needsGateway));
 }
 
 /** What of the gateways, ranges and reserved addresses belongs to each subnet. */
@@ -268,13 +270,18 @@ function assign(asked: CreateNetwork, subnets: readonly Subnet[]) {
   return details;
 }
 
-function describe(subnet: Subnet, { gateway, range, aux }: ReturnType<typeof assign>[number]): NetworkSubnet {
+function describe(
+  subnet: Subnet,
+  { gateway, range, aux }: ReturnType<typeof assign>[number],
+  needsGateway: boolean,
+): NetworkSubnet {
   const first = {
     version: subnet.version,
     value: subnet.base + (subnet.version === 4 && subnet.prefix > 30 ? 0n : 1n),
   };
   const reserved = Object.values(aux);
-  if (!gateway && reserved.includes(formatIp(first))) {
+  const taken = gateway ?? (needsGateway ? first : undefined);
+  if (needsGateway && !gateway && reserved.includes(formatIp(first))) {
     throw new MiniError(
       `--aux-address ${formatIp(first)} would be the gateway of ${formatSubnet(subnet)}: choose that with --gateway`,
     );
@@ -284,7 +291,7 @@ function describe(subnet: Subnet, { gateway, range, aux }: ReturnType<typeof ass
   }
   return {
     subnet: formatSubnet(subnet),
-    gateway: formatIp(gateway ?? first),
+    ...taken ? { gateway: formatIp(taken) } : {},
     ...range ? { ipRange: formatSubnet(range) } : {},
     ...reserved.length > 0 ? { auxAddresses: aux } : {},
   };

@@ -22,8 +22,9 @@ function tryBind(protocol: Protocol, ip: Ip, port: number): number | undefined {
     type | SOCK_CLOEXEC,
     PROTOCOL_NUMBERS[protocol],
   );
-  // A host without SCTP has nobody who could have taken the port.
-  if (fd === -EPROTONOSUPPORT && protocol === "sctp") return port || undefined;
+  if (fd === -EPROTONOSUPPORT) {
+    throw new MiniError(`this kernel has no ${protocol.toUpperCase()}, so that no port of it can be published`);
+  }
   if (fd < 0) throw new SyscallError("socket", -fd, protocol);
   try {
     // What only ends still, a connection of the last container's, is in nobody's way; a listener is.

@@ -10,6 +10,7 @@ import {
   type Output,
   runCommand,
   type RunOptions,
+  until,
 } from "./harness.ts";
 
 /** Addresses of the two machines. */
@@ -115,3 +116,37 @@ export const SERVER = (name: string) => [
    printf '#!/bin/sh\\necho; echo "$REMOTE_ADDR"' > /www/cgi-bin/who; chmod +x /www/cgi-bin/who
    exec httpd -f -p [::]:80 -h /www`,
 ];
+
+/** Asks a server: what it says, or nothing if it cannot be reached within a second. */
+export type Ask = (url: string) => Promise<string>;
+
+const wget = (url: string) => ["busybox", "timeout", "3", "busybox", "wget", "-qO-", url];
+const asking = (run: (command: readonly string[]) => Promise<{ stdout: string }>): Ask => async (url) =>
+  // A server of both versions of IP tells addresses of the fourth as those of the sixth.
+  (await run(wget(url))).stdout.trim().replace(/^\[(?:::ffff:)?(.*)\]$/, "$1");
+/** Asks from the machine that mini runs on. */
+export const fromHost = ({ host }: NetworkContext) => asking(host);
+/** Asks from another machine. */
+export const fromOutside = ({ outside }: NetworkContext) => asking(outside);
+/** Asks from inside a container. */
+export const fromContainer = ({ mini }: NetworkContext, name: string) =>
+  asking((command) => mini(["exec", name, ...command]));
+
+/** The address of a container in a network. */
+export async function addressOf(
+  { ok }: NetworkContext,
+  name: string,
+  network: string,
+  field = "IPAddress",
+): Promise<string> {
+  return (await ok("inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").${field}}}`, name)).trim();
+}
+
+/** Starts a server in the background and waits until it answers. */
+export async function serve(context: NetworkContext, name: string, ...flags: string[]): Promise<void> {
+  await context.ok("run", "-d", "--name", name, ...flags, "starter", ...SERVER(name));
+  await until(`${name} serves`, async () => {
+    const { stdout } = await context.mini(["exec", name, ...wget("http://127.0.0.1/")]);
+    return stdout.trim() === name;
+  });
+}

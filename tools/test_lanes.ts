@@ -7,6 +7,7 @@ export const MACHINE_TESTS: readonly string[] = [
   "test/limits_files_test.ts",
   "test/limits_load_test.ts",
   "test/limits_run_test.ts",
+  "test/network_drivers_test.ts",
   "test/rootless_limits_test.ts",
   "test/runtime_namespaces_test.ts",
   "test/volumes_nfs_test.ts",
