@@ -6,10 +6,11 @@ import { removeStaleCables } from "../network/attach.ts";
 import { findLink } from "../network/bridge.ts";
 import { isAlivePrefix, type NetworkContext } from "../network/container.ts";
 import { Firewall } from "../network/firewall.ts";
+import { enableForwarding } from "../network/host.ts";
 import { sweepLeases } from "../network/leases.ts";
 import { foreignDrops } from "../network/other_firewalls.ts";
 import { sweepPorts } from "../network/port_leases.ts";
-import { restoreTables, withdrawStale } from "../network/restore.ts";
+import { mendTables, withdrawStale } from "../network/restore.ts";
 import type { Network } from "../network/store.ts";
 import type { Containers } from "./containers.ts";
 import { networkContext } from "./network.ts";
@@ -62,10 +63,9 @@ function checkKernel(
     cleared.push(...removeStaleCables(netlink, isAlivePrefix(context), bridge).map((name) => `the interface ${name}`));
   }
   using firewall = new Firewall();
-  if (!bridged.every((network) => firewall.knows(network))) {
-    restoreTables(store, firewall);
-    restored.push("the firewall table mini");
-  }
+  if (mendTables(store, firewall)) restored.push("the firewall table mini");
+  const leading = bridged.filter(({ internal }) => !internal);
+  if (leading.length > 0) enableForwarding(leading.some(({ ipv6 }) => ipv6)).forEach(context.note);
   const stale = withdrawStale(store, firewall);
   if (stale > 0) cleared.push(`${stale} published ports of nobody`);
 }

@@ -10,8 +10,6 @@ import { open } from "../ffi/open.ts";
 import { makeResolver, openSockets, RESOLVER_ADDRESS, type ResolverSockets } from "../network/dns/server.ts";
 import type { ResolverPorts } from "../network/dns/redirect.ts";
 import { reachableConfiguration, resolverOptions, searchDomains } from "../network/dns/upstreams.ts";
-import type { ContainerNetworks } from "../network/endpoints.ts";
-import { DEFAULT_NETWORK } from "../network/store.ts";
 import { type Containers, readJson, writeFile } from "./containers.ts";
 import { resolverFile, setResolver } from "./etc.ts";
 import type { NamesConfig } from "./names_config.ts";
@@ -31,10 +29,6 @@ const offerFile = (containers: Containers, id: string) => `${containers.stateFol
 const readOffer = (containers: Containers, id: string) => readJson<Offer>(offerFile(containers, id)) ?? undefined;
 const writeOffer = (containers: Containers, id: string, offer: Offer) =>
   writeFile(offerFile(containers, id), JSON.stringify(offer));
-
-/** As in Docker, names are known in networks of one's own, not in the one that everybody is in. */
-export const hasNames = ({ endpoints }: ContainerNetworks): boolean =>
-  endpoints.some(({ network }) => network !== DEFAULT_NETWORK);
 
 /** The resolv.conf of a container whose resolver the monitor is. A name without a dot is asked for as it is. */
 export function ownResolverFile({ search, options }: NamesConfig = {}): string {

@@ -76,6 +76,39 @@ export class Netlink implements Disposable {
     return new Netlink(syscall("socket", AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   }
 
+  /**
+   * A socket that is told of what happens in this process's own network namespace: wait until `fd` is readable, then ask `news`.
+   *
+   * @param group a number of the protocol's, from 1. @throws {SyscallError}
+   */
+  static listen(protocol: number, group: number): Netlink {
+    const netlink = Netlink.open(protocol);
+    try {
+      const numbers = new Uint32Array([AF_NETLINK, 0, 1 << (group - 1)]); // struct sockaddr_nl
+      syscall("bind", netlink.fd, numbers, numbers.byteLength);
+      return netlink;
+    } catch (error) {
+      netlink[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** What has been told since the last time; undefined where it was more than the socket holds, and some of it is lost. */
+  news(): Received[] | undefined {
+    const all: Received[] = [];
+    let complete = true;
+    for (;;) {
+      try {
+        const received = this.#receive();
+        if (!received) return complete ? all : undefined;
+        all.push(...received);
+      } catch (error) {
+        if (!(error instanceof SyscallError && error.errno === ENOBUFS)) throw error;
+        complete = false;
+      }
+    }
+  }
+
   [Symbol.dispose](): void {
     close(this.fd);
   }
@@ -206,4 +239,4 @@ export class Netlink implements Disposable {
     throw new NetlinkError(message.what, errno, explanation);
   }
 }
-const EINTR = 4;
+const EINTR = 4, ENOBUFS = 105;

@@ -4,7 +4,7 @@ import type { Netlink, NetlinkError } from "../ffi/netlink.ts";
 import { addAddress, deleteLink, getLink, type Link, linkUp, newBridge, readLink } from "../ffi/netlink_route.ts";
 import { ipBytes, macFor, parseIp, parseSubnet } from "./address.ts";
 import { familiesOf, type Firewall, TablesMissing } from "./firewall.ts";
-import { enableForwarding, hasIpv6, setNetSysctl } from "./host.ts";
+import { enableForwarding, forwards, hasIpv6, setNetSysctl } from "./host.ts";
 import type { Network } from "./store.ts";
 
 /** The link of a name; undefined if there is none. */
@@ -42,7 +42,11 @@ export function ensureBridge(
     );
   }
   // The firewall comes last, so that a bridge that it knows is complete.
-  if (found?.up && firewall.knows(network)) return found.index;
+  if (found?.up && firewall.knows(network)) {
+    // Somebody may have switched it off since: sysctl --system does where a file says so.
+    if (!network.internal && !forwards(network.ipv6)) enableForwarding(network.ipv6).forEach(note);
+    return found.index;
+  }
   if (network.ipv6 && !hasIpv6()) {
     throw new MiniError(`the network ${network.name} has IPv6, which this host has not, or has switched off`);
   }

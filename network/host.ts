@@ -50,6 +50,10 @@ export function enableForwarding(ipv6: boolean): string[] {
   return notes;
 }
 
+/** Whether the host hands packets on. */
+export const forwards = (ipv6: boolean) =>
+  read("ipv4/ip_forward") === "1" && (!ipv6 || read("ipv6/conf/all/forwarding") === "1");
+
 /**
  * Whether packets between the ports of a bridge go through the firewalls of IP (br_netfilter). Then one to a published port of its
  * own network is turned back inside the bridge.

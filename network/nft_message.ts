@@ -29,7 +29,7 @@ export const NFPROTO_IPV6 = 10;
 export type Family = typeof NFPROTO_IPV4 | typeof NFPROTO_IPV6;
 
 const NFNL_SUBSYS_NFTABLES = 10, NFNL_MSG_BATCH_BEGIN = 0x10, NFNL_MSG_BATCH_END = 0x11;
-const NFT_MSG_NEWTABLE = 0, NFT_MSG_NEWCHAIN = 3, NFT_MSG_GETCHAIN = 4;
+const NFT_MSG_NEWTABLE = 0, NFT_MSG_DELTABLE = 2, NFT_MSG_NEWCHAIN = 3, NFT_MSG_GETCHAIN = 4;
 const NFT_MSG_NEWRULE = 6, NFT_MSG_GETRULE = 7, NFT_MSG_NEWSET = 9;
 const NFT_MSG_NEWSETELEM = 12, NFT_MSG_GETSETELEM = 13, NFT_MSG_DELSETELEM = 14;
 /** Elements in one message: an attribute holds 64 KiB at most. */
@@ -64,6 +64,13 @@ export const newTable = (family: Family, table: string): Message =>
     attr(1, text(table)),
     attr(2, be32(0)),
   );
+
+/** The group of netlink that is told of every change of the firewall's: NFNLGRP_NFTABLES. */
+export const NFNLGRP_NFTABLES = 7;
+
+/** Whether a message of that group says that a table of that name has been removed. */
+export const isTableRemoved = ({ type, body }: Received, table: string): boolean =>
+  type === (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE) && asText(attributes(body, 4).get(1)) === table;
 
 /** Where a chain hangs: nf_tables' hooks of the families ip, ip6 and inet. */
 export const HOOKS = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;

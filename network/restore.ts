@@ -4,16 +4,28 @@ import { contains, ipFromBytes, parseSubnet } from "./address.ts";
 import { findLink } from "./bridge.ts";
 import { familiesOf, type Firewall } from "./firewall.ts";
 import { portLeases } from "./port_leases.ts";
-import type { NetworkStore } from "./store.ts";
+import type { Network, NetworkStore } from "./store.ts";
+
+/** The networks that have a bridge now. */
+function bridged(store: NetworkStore): Network[] {
+  using netlink = Netlink.open(NETLINK_ROUTE);
+  return store.list().filter(({ driver, bridge }) => driver === "bridge" && findLink(netlink, bridge!));
+}
 
 /** Puts every network that has a bridge, and every port that somebody has, into our tables. */
 export function restoreTables(store: NetworkStore, firewall: Firewall): void {
-  using netlink = Netlink.open(NETLINK_ROUTE);
-  const networks = store.list().filter(({ driver, bridge }) => driver === "bridge" && findLink(netlink, bridge!));
+  const networks = bridged(store);
   if (networks.length === 0) return;
   firewall.makeTables([...new Set(networks.flatMap(familiesOf))]);
   for (const network of networks) firewall.addNetwork(network);
   firewall.publish(portLeases(store));
+}
+
+/** Does so if something of it is missing: somebody has removed our tables. Gives whether it was. */
+export function mendTables(store: NetworkStore, firewall: Firewall): boolean {
+  if (bridged(store).every((network) => firewall.knows(network))) return false;
+  restoreTables(store, firewall);
+  return true;
 }
 
 /** Withdraws published ports that lead into our networks and that nobody has. Gives their number. */

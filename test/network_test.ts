@@ -1,31 +1,17 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertRefused, needsProgram, until } from "./harness.ts";
-import { HOST, type NetworkContext, networkTest, OUTSIDE, SERVER } from "./network_lab.ts";
-
-/** Asks a server; what it says, or nothing if it cannot be reached within a second. */
-type Ask = (url: string) => Promise<string>;
-
-const wget = (url: string) => ["busybox", "timeout", "3", "busybox", "wget", "-qO-", url];
-const asking = (run: (command: readonly string[]) => Promise<{ stdout: string }>): Ask => async (url) =>
-  // A server of both versions of IP tells addresses of the fourth as those of the sixth.
-  (await run(wget(url))).stdout.trim().replace(/^\[(?:::ffff:)?(.*)\]$/, "$1");
-const fromHost = ({ host }: NetworkContext) => asking(host);
-const fromOutside = ({ outside }: NetworkContext) => asking(outside);
-const fromContainer = ({ mini }: NetworkContext, name: string) => asking((command) => mini(["exec", name, ...command]));
-
-/** The address of a container in a network. */
-async function addressOf({ ok }: NetworkContext, name: string, network: string, field = "IPAddress"): Promise<string> {
-  return (await ok("inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").${field}}}`, name)).trim();
-}
-
-/** Starts a server in the background and waits until it answers. */
-async function serve(context: NetworkContext, name: string, ...flags: string[]): Promise<void> {
-  await context.ok("run", "-d", "--name", name, ...flags, "starter", ...SERVER(name));
-  await until(`${name} serves`, async () => {
-    const { stdout } = await context.mini(["exec", name, ...wget("http://127.0.0.1/")]);
-    return stdout.trim() === name;
-  });
-}
+import {
+  addressOf,
+  fromContainer,
+  fromHost,
+  fromOutside,
+  HOST,
+  type NetworkContext,
+  networkTest,
+  OUTSIDE,
+  serve,
+  SERVER,
+} from "./network_lab.ts";
 
 networkTest(
   "a container is in the default network, which reaches the host, its other containers and beyond",
@@ -297,19 +283,72 @@ networkTest("another firewall's policy is told with what to do about it, and is 
 }, [needsProgram("nft")]);
 
 networkTest("our tables come back after somebody has removed them", async (c) => {
-  const { ok, script } = c;
-  await serve(c, "one", "-p", "9000:80");
+  const { ok, script, state } = c, url = "http://127.0.0.1:9000/";
+  // In the foreground nobody watches: the next command that needs them makes them again.
+  const foreground = c.host([
+    ...c.command,
+    "run",
+    "--rm",
+    "--name",
+    "one",
+    "-p",
+    "9000:80",
+    "starter",
+    ...SERVER("one"),
+  ]);
+  await until("it serves", async () => await fromHost(c)(url) === "one");
   const ours = await script("nft list table ip mini");
   await script("nft flush ruleset");
-  assertEquals(await fromHost(c)("http://127.0.0.1:9000/"), "");
+  assertEquals(await fromHost(c)(url), "");
   assertMatch(await ok("system", "check"), /\nnothing was left behind\nmade again: the firewall table mini\n$/);
   assertEquals(await script("nft list table ip mini"), ours);
-  assertEquals(await fromHost(c)("http://127.0.0.1:9000/"), "one");
+  assertEquals(await fromHost(c)(url), "one");
   await script("nft flush ruleset");
-  await ok("run", "--rm", "starter", "true"); // the next that needs them makes them, too
-  assertEquals(await fromHost(c)("http://127.0.0.1:9000/"), "one");
+  await ok("run", "--rm", "starter", "true");
+  assertEquals(await fromHost(c)(url), "one");
   await ok("rm", "-f", "one");
+  await foreground;
+  // While one runs in the background, the monitor does, and says so.
+  await serve(c, "two", "-p", "9000:80");
+  for (let round = 1; round <= 3; round++) {
+    await script(`nft -f - <<'END'
+flush ruleset
+table ip theirs {
+}
+END`);
+    await until("the monitor has made them again", async () => await fromHost(c)(url) === "two");
+    const log = await until("it is told", () => {
+      const lines = Deno.readTextFileSync(`${state}/monitor.log`).match(/removed the firewall table mini/g) ?? [];
+      return lines.length >= round && lines;
+    });
+    assertEquals(log.length, round);
+  }
+  assertEquals((await script("nft list table ip mini")).includes("9000"), true);
+  assertMatch(await ok("system", "check"), /\nnothing was left behind\n$/);
+  await ok("rm", "-f", "two");
+  assertEquals((await script("nft list table ip mini")).includes("9000"), false);
 }, [needsProgram("nft")]);
+
+networkTest("the monitor goes although a container in the foreground still has a network", async (c) => {
+  const { ok, state } = c;
+  const foreground = c.host([...c.command, "run", "--rm", "--name", "long", "starter", "sleep", "1000"]);
+  await until("it runs", async () => (await ok("ps", "-q")) !== "");
+  await ok("run", "-d", "--rm", "starter", "true");
+  await until("nobody watches any more", () => !isWatched(state));
+  await ok("rm", "-f", "long");
+  await foreground;
+});
+
+/** Whether there is a monitor of these folders. */
+const isWatched = (state: string) =>
+  [...Deno.readDirSync("/proc")].some(({ name }) => {
+    try {
+      const words = /^\d+$/.test(name) ? Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0") : [];
+      return words.includes("monitor") && words.includes(state);
+    } catch {
+      return false; // it has ended
+    }
+  });
 
 networkTest(
   "a container that runs is put into networks and taken out, its ports and its way out with it",
@@ -350,43 +389,6 @@ networkTest(
     await ok("network", "rm", "one", "two");
   },
 );
-
-networkTest("a macvlan container is a machine of the local network", async (c) => {
-  const { ok, mini, script } = c;
-  await ok(
-    "network",
-    "create",
-    "-d",
-    "macvlan",
-    "-o",
-    "parent=h0",
-    "--subnet",
-    "192.0.2.0/24",
-    "--gateway",
-    "192.0.2.2",
-    "--ip-range",
-    "192.0.2.128/25",
-    "lan",
-  );
-  await serve(c, "box", "--network", "lan", "--mac-address", "02:00:00:00:00:07");
-  assertMatch(await ok("exec", "box", "ip", "link", "show", "eth0"), /02:00:00:00:00:07/);
-  const address = await addressOf(c, "box", "lan");
-  assertEquals(address, "192.0.2.128");
-  assertEquals(await fromOutside(c)(`http://${address}/cgi-bin/who`), OUTSIDE.ip);
-  assertRefused(
-    await mini(["run", "--rm", "--network", "lan", "-p", "80:80", "starter", "true"]),
-    125,
-    "bridge driver",
-  );
-  assertRefused(await mini(["network", "create", "-d", "macvlan", "x"]), 1, "parent");
-  assertRefused(await mini(["network", "create", "-d", "macvlan", "-o", "parent=nosuch", "x"]), 1, "nosuch");
-  await ok("rm", "-f", "box");
-  await ok("network", "rm", "lan");
-  assertEquals(
-    (await script("ip -br link | cut -d' ' -f1")).split("\n").filter((name) => !/^(lo|h0@.*|)$/.test(name)),
-    [],
-  );
-});
 
 networkTest("host, none and another container's network", async (c) => {
   const { ok, mini } = c;
@@ -455,6 +457,18 @@ networkTest("two hundred networks made at the same time have a subnet each, and 
   assertEquals(await script("ip -br link"), before);
 });
 
+networkTest("of networks that overlap and are made at the same time one is made", async ({ mini, ok }) => {
+  const subnets = ["10.20.0.0/16", "10.20.4.0/24", "10.16.0.0/12", "10.20.4.128/25", "10.0.0.0/8", "10.20.4.0/24"];
+  const outputs = await Promise.all(
+    subnets.map((subnet, i) => mini(["network", "create", "--subnet", subnet, `n${i}`], { timeout: 60_000 })),
+  );
+  assertEquals(outputs.filter(({ status }) => status === 0).length, 1);
+  for (const output of outputs.filter(({ status }) => status !== 0)) assertRefused(output, 1, "overlaps");
+  const names = (await ok("network", "ls", "-f", "type=custom", "--format", "{{.Name}}")).trim().split("\n");
+  assertEquals(names.length, 1);
+  await ok("network", "rm", ...names);
+});
+
 networkTest("networks that cannot be are refused in one sentence", async ({ mini, ok }) => {
   await ok("network", "create", "--subnet", "10.5.0.0/16", "there");
   const refused = async (args: readonly string[], ...words: string[]) =>
@@ -473,6 +487,12 @@ networkTest("networks that cannot be are refused in one sentence", async ({ mini
   await refused(["-o", "mtu=1", "x"], "mtu");
   await refused(["-o", "com.docker.network.bridge.name=h0", "x"], "h0");
   await refused(["-o", "com.docker.network.bridge.name=much-too-long-a-name", "x"], "name of an interface");
+  for (const driver of ["macvlan", "ipvlan"]) {
+    await refused(["-d", driver, "x"], "parent");
+    await refused(["-d", driver, "-o", "parent=nosuch", "x"], "nosuch");
+    await refused(["-d", driver, "-o", "parent=h0", "-o", "mode=l4", "x"], "mode", "l4");
+    await ok("network", "create", "-d", driver, "-o", "parent=h0", "--subnet", "10.8.0.0/24", driver);
+  }
   const run = async (args: readonly string[], ...words: string[]) =>
     assertRefused(await mini(["run", "--rm", ...args, "starter", "true"]), 125, ...words);
   await run(["--network", "nosuch"], "nosuch");
@@ -481,10 +501,18 @@ networkTest("networks that cannot be are refused in one sentence", async ({ mini
   await run(["--network", "there", "--ip6", "fd00::1"], "IPv6");
   await run(["--ip", "172.17.0.9"], "network of your own");
   await run(["--network", "none", "--network", "there"], "none");
+  await run(["--network", "there", "--ip", "10.5.0.0"], "10.5.0.0");
+  await run(["--network", "there", "--ip", "10.5.255.255"], "10.5.255.255");
+  await run(["--network", "macvlan", "-p", "80:80"], "bridge driver");
+  await run(["--network", "macvlan", "--add-host", "me:host-gateway"], "host cannot be reached");
+  await run(["--network", "ipvlan", "--mac-address", "02:00:00:00:00:07"], "--mac-address");
   await run(["-p", "[2001:db8::1]:80:80"], "IPv6");
   await run(["-p", "198.51.100.1:80:80"], "198.51.100.1");
   await run(["--network", "none", "-p", "80:80"], "--network none");
-  await ok("network", "rm", "there");
+  await ok("run", "-d", "--name", "first", "--network", "there", "--ip", "10.5.0.9", "starter", "sleep", "1000");
+  await run(["--network", "there", "--ip", "10.5.0.9"], "10.5.0.9", "taken by the container");
+  await ok("rm", "-f", "first");
+  await ok("network", "rm", "there", "macvlan", "ipvlan");
 });
 
 networkTest("without the right to change the network it says so, and what still works does", async (c) => {
@@ -510,5 +538,11 @@ networkTest("forwarding is switched on with a note, and only where something is 
   );
   assertEquals(await forwarding(), "1\n");
   assertEquals((await mini(["run", "--rm", "starter", "true"])).stderr, "");
+  // Somebody else has switched it off since: the next container that needs it, or `system check`, switches it on.
+  for (const command of [["run", "--rm", "starter", "true"], ["system", "check"]]) {
+    await script("echo 0 > /proc/sys/net/ipv4/ip_forward");
+    assertStringIncludes((await mini(command)).stderr, "IPv4 forwarding (net.ipv4.ip_forward) is on now");
+    assertEquals(await forwarding(), "1\n");
+  }
   await ok("network", "rm", "dark");
 });

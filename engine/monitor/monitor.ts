@@ -6,12 +6,15 @@ import { O_CREAT, O_RDWR } from "../../ffi/constants.ts";
 import { close, trySyscall } from "../../ffi/kernel.ts";
 import { open, tryLock } from "../../ffi/open.ts";
 import { readable } from "../../ffi/reactor.ts";
+import { ownNamespace } from "../../ffi/user_namespace.ts";
 import type { Containers } from "../containers.ts";
-import { hasNetworks } from "../network_view.ts";
+import { hasNames } from "../network_names.ts";
+import { hasNetworks, networksOf } from "../network_view.ts";
 import { type ContainerRecord, restartIsDue } from "../record.ts";
 import { isAlive } from "../process.ts";
 import { restartDelay, STEADY_MILLISECONDS } from "../restart.ts";
 import { listenForWakes, MONITOR_LOCK, tellMonitor } from "./wake.ts";
+import type { TableKeeper } from "./firewall.ts";
 import type { NameService } from "./names.ts";
 import { watch } from "./watch.ts";
 
@@ -53,6 +56,7 @@ class Monitor {
   /** What is being watched, or about to be started again. */
   readonly #busy = new Map<string, Promise<void>>();
   #names: NameService | undefined;
+  #tables: TableKeeper | undefined;
   /** How often it was tried in vain to clear up after a container. */
   readonly #tries = new Map<string, number>();
   /** How often in a row a container did not last. */
@@ -78,7 +82,7 @@ class Monitor {
       this.#look();
       for (const record of this.containers.records(this.report)) this.#considerRestart(record);
       for (;;) {
-        await this.#lookForNames();
+        await this.#lookForNetworks();
         const idle = this.#busy.size === 0 && !this.#names?.size;
         const signal = idle ? AbortSignal.timeout(LINGER_MILLISECONDS) : this.#someEnd();
         if (await readable(wakes, signal)) {
@@ -88,9 +92,10 @@ class Monitor {
       }
     } finally {
       close(wakes);
+      await this.#tables?.close();
     }
     // Whoever wrote just before has found a monitor, and counts on it.
-    return this.containers.active().some((id) => this.#isOurs(id) || hasNetworks(this.containers, id));
+    return this.containers.active().some((id) => this.#isOurs(id) || this.#isNamed(id));
   }
 
   /** Aborted when the number of busy ones changes. */
@@ -101,12 +106,23 @@ class Monitor {
     return controller.signal;
   }
 
-  /** Makes those known by their names that are in networks of their own. Nothing of it is loaded before there is one. */
-  async #lookForNames(): Promise<void> {
-    if (!this.#names && this.containers.active().some((id) => hasNetworks(this.containers, id))) {
+  /** Cares for what containers in networks need. Nothing of it is loaded before there is one. */
+  async #lookForNetworks(): Promise<void> {
+    const active = this.containers.active();
+    if (!this.#names && active.some((id) => this.#isNamed(id))) {
       this.#names = new (await import("./names.ts")).NameService(this.containers, this.report);
     }
+    // An ordinary user's networks have no part in the firewall.
+    if (!this.#tables && !ownNamespace() && active.some((id) => hasNetworks(this.containers, id))) {
+      this.#tables = new (await import("./firewall.ts")).TableKeeper(this.containers, this.report);
+    }
     this.#names?.look();
+  }
+
+  /** Whether it needs us for names, in the background or not. */
+  #isNamed(id: string): boolean {
+    const networks = networksOf(this.containers, id);
+    return networks !== undefined && hasNames(networks);
   }
 
   #isOurs(id: string): boolean {

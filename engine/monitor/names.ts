@@ -6,9 +6,10 @@ import { ResolverServer } from "../../network/dns/server.ts";
 import { hostUpstreams } from "../../network/dns/upstreams.ts";
 import { DEFAULT_NETWORK } from "../../network/store.ts";
 import type { Containers } from "../containers.ts";
+import { hasNames } from "../network_names.ts";
 import { networksOf } from "../network_view.ts";
 import { openProcess } from "../process.ts";
-import { hasNames, takeResolver, upstreamsOf } from "../resolver.ts";
+import { takeResolver, upstreamsOf } from "../resolver.ts";
 import type { Report } from "./monitor.ts";
 
 /** How long what was read is taken for true. A container that asks a thousand times a second reads the disk twenty times. */
