@@ -46,7 +46,7 @@ export interface Missing {
 
 /** What is missing here of the calls that programs do without at need; undefined where all are there. */
 export function missingForPrograms(): Missing | undefined {
-  const missing = { openat2: isMissing("openat2"), mounts: MOUNT_CALLS.some(isMissing) };
+  const missing = { openat2: isMissing("openat2"), mounts: !hasDetachedMounts() };
   return missing.openat2 || missing.mounts ? missing : undefined;
 }
 

@@ -10,11 +10,12 @@ import {
   AT_FDCWD,
   CLONE_NEWNS,
   O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
-  RESOLVE_NO_SYMLINKS,
 } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
@@ -23,7 +24,6 @@ import { takeOpened, untilTaken } from "../ffi/take.ts";
 import { capabilityMask } from "./capabilities.ts";
 import { parseMountOptions } from "./mount_options.ts";
 import { PROC_SUPER_MAGIC } from "./plan_mounts.ts";
-import { openHow } from "./plan_paths.ts";
 import type { Hooks, Mount, Spec } from "./spec.ts";
 
 const isProc = ({ type, options = [] }: Mount) => type === "proc" && !options.includes("remount");
@@ -125,9 +125,7 @@ function planProcs(process: number, namespace: bigint, names: readonly string[],
     op("add", [{ load: "statfs", size: 256, offset }, 0], what, { jump: { when: "!=", than, to: "another" } });
   return [
     op("setns", [process, Number(CLONE_NEWNS)], "see what the container sees"),
-    op("openat2", [AT_FDCWD, "/proc", openHow(O_PATH | O_CLOEXEC, RESOLVE_NO_SYMLINKS), 24], "its /proc", {
-      name: "proc",
-    }),
+    op("openat", [AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0], "its /proc", { name: "proc" }),
     op("fstatfs", [result("proc"), WHAT], "what file system is that?"),
     compare(0, PROC_SUPER_MAGIC, "a procfs?"),
     op("fstat", [result("proc"), WHAT], "which part of it?"),

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Anatomy } from "../engine/anatomy/anatomy.ts";
-import { assertRefused, miniTest, type Output, runCommand, until } from "./harness.ts";
+import { assertRefused, miniTest, needsIdmaps, type Output, runCommand, until } from "./harness.ts";
 import { HOST, networkTest } from "./network_lab.ts";
 
 const done = ({ status, stdout, stderr }: Output) => {
@@ -122,7 +122,7 @@ miniTest("anatomy shows maps of user namespaces", async ({ mini }) => {
   assert(parts.namespaces.some(({ kind, host }) => kind === "user" && !host));
   assertMatch(done(await mini(["anatomy", "mapped"])), /^ +uids +0 inside is \d+ outside/m);
   done(await mini(["rm", "-f", "mapped"]));
-});
+}, [needsIdmaps()]);
 
 networkTest("anatomy follows a packet from the container's interface to the host's port", async (c) => {
   const flags = ["-d", "--name", "web", "-p", `${HOST.ip}:8080:80`];

@@ -1,6 +1,6 @@
 /** `mini cp`: Docker's rules of what goes where, out of and into containers that run and that do not. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { assertRefused, type Context, miniTest, type Output, runCommand } from "./harness.ts";
+import { assertRefused, type Context, miniTest, needsIdmaps, type Output, runCommand } from "./harness.ts";
 import { Terminal } from "./pty.ts";
 
 const ok = ({ status, stdout, stderr }: Output) => {
@@ -335,7 +335,7 @@ miniTest("in a user namespace the files have the container's own ids, both ways"
   Deno.chownSync(`${folder}/file`, 100_000, 0);
   assertRefused(await mini(["cp", "-a", `${folder}/file`, "web:/d"]), 1, "user 100000", "user namespace", "without -a");
   await mini(["rm", "-f", "web"]);
-});
+}, [needsIdmaps()]);
 
 for (const isRunning of [true, false]) {
   miniTest(`a read-only root refuses, volumes in it do not (running: ${isRunning})`, async (context) => {

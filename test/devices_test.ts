@@ -4,7 +4,7 @@ import { S_IFCHR } from "../ffi/constants.ts";
 import { syscall } from "../ffi/kernel.ts";
 import { deviceNumber } from "../runtime/plan_devices.ts";
 import { needsCgroup2 } from "./cgroups.ts";
-import { assertRefused, miniTest, needsProgram, runCommand } from "./harness.ts";
+import { assertRefused, miniTest, needsIdmaps, needsProgram, runCommand } from "./harness.ts";
 
 /** A device of every host that opening for writing does nothing to: /dev/kmsg. */
 const MAJOR = 1, MINOR = 11, RULE = `c ${MAJOR}:${MINOR}`;
@@ -80,7 +80,7 @@ miniTest("in a user namespace a device is the host's own, and --privileged gives
     await inside(`mknod /made c ${MAJOR} ${MINOR} && (exec 3>/made) && ls /dev/kmsg`, "--privileged"),
     "/dev/kmsg\n",
   );
-}, [needsCgroup2]);
+}, [needsCgroup2, needsIdmaps()]);
 
 miniTest("a folder of devices is every device in it", async ({ folder, inside }) => {
   Deno.mkdirSync(`${folder}/some/more`, { recursive: true });

@@ -8,7 +8,7 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { resolve } from "@std/path";
-import { missingForPrograms } from "../ffi/available.ts";
+import { hasDetachedMounts, missingForPrograms } from "../ffi/available.ts";
 import { findLeaks, observe, ownDescendants } from "./leaks.ts";
 
 /** The program under test. */
@@ -202,18 +202,13 @@ export function needsProgram(program: string): Need {
   return found ? undefined : `no ${program} here`;
 }
 
-/** The need of openat2 and the mount calls by descriptor, which the tests of mini run once more without (tools/test_lanes.ts). */
-export function needsNewerCalls(): Need {
-  const missing = missingForPrograms();
-  if (missing === undefined) return undefined;
-  return `no ${
-    missing.openat2 && missing.mounts
-      ? "openat2 and mount calls by descriptor"
-      : missing.openat2
-      ? "openat2"
-      : "mount calls by descriptor"
-  }`;
-}
+/** The need of mounts whose files have the ids of a user namespace. */
+export const needsIdmaps = (): Need =>
+  hasDetachedMounts() ? undefined : "no mount_setattr here, which gives files other ids";
+
+/** The need of all calls that mini can do without, to compare. */
+export const needsNewerCalls = (): Need =>
+  missingForPrograms() ? "openat2 or mount calls by descriptor are missing here" : undefined;
 
 /** Kills a process; one that has just ended by itself is as good. */
 function killIfThere(pid: number): void {

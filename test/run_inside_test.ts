@@ -20,7 +20,8 @@ miniTest("/proc/self/status shows Docker's capabilities and nothing blocked or i
   for (const set of ["CapInh", "CapAmb", "SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd"]) {
     assertEquals([set, status[set]], [set, "0".repeat(16)]);
   }
-  assertEquals([status["NoNewPrivs"], status["Seccomp"], status["Seccomp_filters"]], ["1", "2", "1"]);
+  const around = Number(/^Seccomp_filters:\s*(\d+)/m.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
+  assertEquals([status["NoNewPrivs"], status["Seccomp"], status["Seccomp_filters"]], ["1", "2", `${around + 1}`]);
   assertEquals([status["Uid"], status["Gid"]], ["0\t0\t0\t0", "0\t0\t0\t0"]);
   assertEquals(status["Groups"], "0 10", "root's own group and wheel, as the image's /etc/group has it");
   assertEquals([status["Pid"], status["PPid"], status["NSpid"], status["NSpgid"], status["NSsid"]], [

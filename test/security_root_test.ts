@@ -1,5 +1,6 @@
 /** Hostile images and roots: what they try must fail, and nothing outside of the container may change. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { isMissing } from "../ffi/available.ts";
 import { assertRefused, type Context, MINI, miniTest, runCommand } from "./harness.ts";
 
 /** A root filesystem with a busybox, as `/bin/sh`. */
@@ -95,7 +96,7 @@ miniTest("a program that is #!/proc/self/exe never gets hold of mini", async (co
     wc -c < /proc/1/exe; ls -l /proc/1/fd | grep -c mini`;
   const out = (await mini(["run", "--rm", "--init", "starter", "sh", "-c", script])).stdout.trim().split("\n");
   assertEquals([out[0], out.length], ["/memfd:mini (deleted)", 3]);
-  assert(Number(out[1]) < 1 << 16, `${out[1]} bytes`);
+  assert(Number(out[1]) < 1 << 17, `${out[1]} bytes`);
   assertEquals(out[2], "0");
   assertEquals(await host(), before);
 });
@@ -104,7 +105,8 @@ miniTest("no descriptor of the host is open in a container, nor found by a worki
   const { mini, folder, inside } = context;
   for (const n of [0, 3, 4, 5, 6, 7, 8, 9, 10, 20]) {
     const out = await mini(["run", "--rm", "-w", `/proc/self/fd/${n}`, "starter", "pwd"]);
-    assertRefused(out, 125, `/proc/self/fd/${n}`);
+    // Looked up from outside of the pid namespace, there is nothing already at /proc/self.
+    assertRefused(out, 125, isMissing("openat2") ? "/proc/self" : `/proc/self/fd/${n}`);
   }
   for (const path of ["/proc/self/cwd", "/proc/1/root", "/proc/self/root/etc", "/proc/1/cwd/../x/proc/self/cwd"]) {
     assertRefused(await mini(["run", "--rm", "-w", path, "starter", "pwd"]), 125);

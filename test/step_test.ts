@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { assertRefused, miniTest, until } from "./harness.ts";
+import { assertRefused, miniTest, needsIdmaps, until } from "./harness.ts";
 import { Terminal } from "./pty.ts";
 
 const CALL = /^(\d+)\/(\d+) {2}(\S+) {2}([a-z0-9_]+)\(/gm;
 const RUN = ["run", "--network", "none", "--step"];
+
+/** In a user namespace, where mounts can have its ids. */
+const USER = needsIdmaps() === undefined ? ["--userns", "auto"] : [];
 
 miniTest("--step shows the calls that --explain tells, each before it is made, and its result", async ({ mini }) => {
   const command = ["starter", "sh", "-c", "echo done; exit 3"];
@@ -55,7 +58,7 @@ miniTest("a pause lets others look: the container is as far as it was shown to b
 
 miniTest("q, Ctrl-C and the end of the input end it, and leave nothing", async ({ mini, start, command, root }) => {
   const nothing = () => assertEquals([...Deno.readDirSync(`${root}/containers`)], []);
-  for (const flags of [[], ["--userns", "auto"], ["-t"]]) {
+  for (const flags of [[], USER, ["-t"]]) {
     const { status, stdout, stderr } = await mini([...RUN, ...flags, "starter", "true"], { stdin: "\n\n\nq\n" });
     assertEquals([status, stdout], [130, ""], stderr);
     assertEquals([...stderr.matchAll(CALL)].length, 4);
@@ -81,7 +84,7 @@ miniTest("q, Ctrl-C and the end of the input end it, and leave nothing", async (
 
 miniTest("--step steps through containers of every kind to their end", async ({ mini }) => {
   for (
-    const flags of [["--userns", "auto"], ["-t"], ["-u", "1000", "--read-only"], [
+    const flags of [USER, ["-t"], ["-u", "1000", "--read-only"], [
       "--security-opt",
       "no-new-privileges=false",
     ]]

@@ -2,8 +2,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
 import { DEFAULT_CAPABILITIES } from "../runtime/capabilities.ts";
-import { type Context, miniTest, runCommand } from "./harness.ts";
+import { type Context, miniTest, needsIdmaps, runCommand } from "./harness.ts";
 import { FIRST_ID, ID_MAPS, makeRoot, makeSpec, runSpec } from "./runtime_specs.ts";
+
+/** Layers have the ids of a user namespace by their mounts. */
+const userTest: typeof miniTest = (name, body, needs = []) => miniTest(name, body, [...needs, needsIdmaps()]);
 
 const LAYERS = 3;
 
@@ -35,7 +38,7 @@ async function makeLayers(context: Context) {
 
 const USER = [{ type: "user" } as const];
 
-miniTest("layers and changes have the ids that they have inside", async (context) => {
+userTest("layers and changes have the ids that they have inside", async (context) => {
   const layers = await makeLayers(context);
   assertEquals(layers.lowers.length, LAYERS);
   const script = `
@@ -80,7 +83,7 @@ miniTest("layers and changes have the ids that they have inside", async (context
   assertEquals(Deno.statSync(`${layers.lowers[0]}/bin/busybox`).uid, 0);
 });
 
-miniTest("a folder as a root, and volumes, have the ids that they have inside", async (context) => {
+userTest("a folder as a root, and volumes, have the ids that they have inside", async (context) => {
   const directory = await makeRoot(context), volume = `${context.folder}/volume`;
   Deno.mkdirSync(volume);
   Deno.writeTextFileSync(`${volume}/file`, "");
@@ -110,7 +113,7 @@ miniTest("a folder as a root, and volumes, have the ids that they have inside", 
   assert(error.message.includes("without a user namespace"), error.message);
 });
 
-miniTest("a file system that cannot give its files other ids is told", async (context) => {
+userTest("a file system that cannot give its files other ids is told", async (context) => {
   const directory = await makeRoot(context);
   const spec = makeSpec("true", USER, ID_MAPS);
   spec.mounts!.push({ destination: "/v", type: "bind", source: "/proc/sys", options: ["bind", "idmap"] });

@@ -1,13 +1,16 @@
 /** --userns: containers whose root is nobody on the host. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { assertRefused, type Context, miniTest, needsProgram, runCommand, until } from "./harness.ts";
+import { assertRefused, type Context, miniTest, needsIdmaps, needsProgram, runCommand, until } from "./harness.ts";
+
+/** Layers have the ids of a user namespace by their mounts. */
+const userTest: typeof miniTest = (name, body, needs = []) => miniTest(name, body, [...needs, needsIdmaps()]);
 
 const words = (text: string) => text.split(" ").filter(Boolean);
 
 /** The first id on the host and the number of ids. */
 const mapOf = (uidMap: string) => uidMap.trim().split(/\s+/).map(Number).slice(1);
 
-miniTest("auto gives every container ids of its own, which it keeps", async ({ mini, inside }) => {
+userTest("auto gives every container ids of its own, which it keeps", async ({ mini, inside }) => {
   const [id, map] = (await inside("id -u; cat /proc/self/uid_map", "--userns", "auto")).split("\n");
   const [first = 0, size] = mapOf(map!);
   assertEquals([id, size], ["0", 65536]);
@@ -27,7 +30,7 @@ miniTest("auto gives every container ids of its own, which it keeps", async ({ m
   await mini(["rm", "aa", "cc"]);
 });
 
-miniTest("a dozen containers that are made at once have no id in common", async ({ mini }) => {
+userTest("a dozen containers that are made at once have no id in common", async ({ mini }) => {
   const out = await Promise.all(
     Array.from({ length: 12 }, () => mini(words("create --userns auto:size=1000 starter true"), { timeout: 120_000 })),
   );
@@ -40,7 +43,7 @@ miniTest("a dozen containers that are made at once have no id in common", async 
   await mini(["rm", ...out.map((o) => o.stdout.trim())]);
 });
 
-miniTest("root inside is nobody outside, whatever it does", async (context) => {
+userTest("root inside is nobody outside, whatever it does", async (context) => {
   const { mini, inside, folder, root } = context;
   Deno.mkdirSync(`${folder}/volume`);
   Deno.writeTextFileSync(`${folder}/volume/secret`, "secret\n", { mode: 0o600 });
@@ -77,7 +80,7 @@ miniTest("root inside is nobody outside, whatever it does", async (context) => {
   await mini(["rm", "kept"]);
 });
 
-miniTest("exec joins the user namespace, with a terminal and without", async ({ mini, start, command }) => {
+userTest("exec joins the user namespace, with a terminal and without", async ({ mini, start, command }) => {
   const running = start(words("run --rm --name it --userns auto starter sh -c").concat("echo ready; sleep 100"));
   await until("the container", () => running.stdout() === "ready\n", 30_000);
   const inIt = await mini([
@@ -99,7 +102,7 @@ miniTest("exec joins the user namespace, with a terminal and without", async ({ 
   assertEquals((await running.output).status, 137);
 }, [needsProgram("script")]);
 
-miniTest("keep-id has the host's ids in a user namespace all the same", async ({ inside }) => {
+userTest("keep-id has the host's ids in a user namespace all the same", async ({ inside }) => {
   const [link, map, user] = (await inside(
     "readlink /proc/self/ns/user; cat /proc/self/uid_map; id -u",
     ...words(
@@ -111,7 +114,7 @@ miniTest("keep-id has the host's ids in a user namespace all the same", async ({
   assertEquals(user, "1234");
 });
 
-miniTest("UID:GID:SIZE are the ids that it says, and no more", async ({ mini, inside }) => {
+userTest("UID:GID:SIZE are the ids that it says, and no more", async ({ mini, inside }) => {
   const maps = await inside("cat /proc/self/uid_map /proc/self/gid_map", "--userns", "300000:400000:2000");
   assertEquals(maps.trim().split("\n").map(mapOf), [[300000, 2000], [400000, 2000]]);
   assertRefused(
@@ -126,7 +129,7 @@ miniTest("UID:GID:SIZE are the ids that it says, and no more", async ({ mini, in
   assertEquals(await inside("id -u; ls -d /dev/pts", ...words("--userns 300000:400000:1 -u 0:0")), "0\n/dev/pts\n");
 });
 
-miniTest(
+userTest(
   "a user namespace is joined with others of the same container, and refuses those that it cannot show",
   async (context) => {
     const { mini, inside } = context;
@@ -158,7 +161,7 @@ miniTest(
   },
 );
 
-miniTest(
+userTest(
   "a volume has the ids that it has inside, a folder of the host only with idmap",
   async ({ mini, inside, folder }) => {
     Deno.mkdirSync(`${folder}/data`);
@@ -185,7 +188,7 @@ miniTest(
   },
 );
 
-miniTest("--rootfs has its files' ids inside, too", async ({ folder, mini, inside }) => {
+userTest("--rootfs has its files' ids inside, too", async ({ folder, mini, inside }) => {
   Deno.mkdirSync(`${folder}/r/bin`, { recursive: true });
   await inside("cp /bin/busybox /v/sh; cp /bin/busybox /v/stat", "-v", `${folder}/r/bin:/v`);
   const out = await mini([
@@ -204,7 +207,7 @@ function withSubids({ folder, command }: Context, subuid: string, subgid: string
   return runCommand(["unshare", "--mount", "sh", "-c", script, folder, ...command, ...args]);
 }
 
-miniTest("ranges are those of /etc/subuid and /etc/subgid", async (context) => {
+userTest("ranges are those of /etc/subuid and /etc/subgid", async (context) => {
   const run = (subuid: string, subgid: string, size = "1000") =>
     withSubids(
       context,

@@ -1,6 +1,6 @@
 /** Volumes as a user meets them: named and anonymous ones, filled from images, shared, kept and removed. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { assertRefused, type Context, miniTest, until } from "./harness.ts";
+import { assertRefused, type Context, miniTest, needsIdmaps, until } from "./harness.ts";
 
 /** `mini …`, which must succeed and say nothing on standard error. Returns what it prints, without the final line end. */
 async function ok({ mini }: Pick<Context, "mini">, ...args: string[]): Promise<string> {
@@ -336,4 +336,4 @@ miniTest("in a user namespace, volumes belong to the container's own users", asy
   );
   assertEquals(await inside("stat -c %u /d/x", "-v", "data:/d"), "0\n");
   await ok(context, "volume", "rm", "data", "etc");
-});
+}, [needsIdmaps()]);

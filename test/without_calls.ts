@@ -1,19 +1,19 @@
 /**
- * Becomes a command for which the kernel lacks system calls: they fail with ENOSYS, or with another error, by a filter of mini's
- * own compiler. For root.
+ * Becomes a command for which the kernel lacks system calls: they fail with ENOSYS, or EPERM as old filters have it, by a filter
+ * of mini's own compiler. For root.
  *
- *     deno run -A test/without_calls.ts openat2,fsopen[:EPERM] COMMAND [ARGUMENT...]
+ *     deno run -A test/without_calls.ts [EPERM:]openat2,fsopen COMMAND [ARGUMENT...]
  */
 import { become } from "../ffi/become.ts";
-import { Errno } from "../ffi/errors.ts";
 import { op } from "../ffi/program.ts";
 import { readyForSeccomp, seccompOperations } from "../runtime/plan_seccomp.ts";
 
-const [what = "", ...command] = Deno.args;
-const [calls = "", errno = "ENOSYS"] = what.split(":");
+const [missing = "", ...command] = Deno.args;
+const [, isForbidden, calls = ""] = /^(EPERM:)?(.*)$/.exec(missing)!;
+const ENOSYS = 38, EPERM = 1;
 const section = {
   defaultAction: "SCMP_ACT_ALLOW" as const,
-  syscalls: [{ names: calls.split(","), action: "SCMP_ACT_ERRNO" as const, errnoRet: Errno[errno]! }],
+  syscalls: [{ names: calls.split(","), action: "SCMP_ACT_ERRNO" as const, errnoRet: isForbidden ? EPERM : ENOSYS }],
 };
 const environment = Object.entries(Deno.env.toObject()).map(([name, value]) => `${name}=${value}`);
 await readyForSeccomp(section);

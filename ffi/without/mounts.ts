@@ -51,8 +51,7 @@ interface Context {
   readonly data: string[];
 }
 
-const words = (argument: Argument | undefined) =>
-  (argument as { words: readonly (number | bigint)[] }).words.map(BigInt);
+const wordsOf = (argument: Argument | undefined) => (argument as { words: readonly Argument[] }).words;
 const nameOf = (argument: Argument | undefined) => (argument as { result: string }).result;
 
 /** Goes through a program once, in its order. */
@@ -111,11 +110,8 @@ export class Mounts {
 
   /** Takes notice of an operation that changes the mount namespace. */
   follow(o: Operation): Operation[] {
-    const flags = o.call === "clone3"
-      ? (o.args[0] as { words: readonly (number | bigint)[] }).words[0]!
-      : o.call === "setns"
-      ? o.args[1]
-      : o.args[0];
+    // struct clone_args begins with its flags.
+    const flags = o.call === "clone3" ? wordsOf(o.args[0])[0] : o.call === "setns" ? o.args[1] : o.args[0];
     if (!(BigInt(flags as number | bigint) & CLONE_NEWNS)) return [o];
     if (o.call === "clone3") {
       if (this.#folder === "ours") this.#folder = "before a clone";
@@ -278,13 +274,14 @@ export class Mounts {
   #make(o: Operation, name: string, more: Details): Operation[] {
     const [context, , attributes] = o.args as [Argument, number, number], slot = this.#count++;
     const { type, source, flags, data } = this.#contexts.get(nameOf(context))!;
+    const options = data.join(","), why = options === "" ? o.why : `${o.why} with ${options}`;
     return [
       ...this.#ready(),
       op("mkdirat", [this.#numbers.slots, `${slot}`, 0o700], "a place for it"),
       op(
         "mount",
-        [source, this.#path("slots", slot), type, flags | flagsOf(attributes), data.join(",") || 0],
-        o.why,
+        [source, this.#path("slots", slot), type, flags | flagsOf(attributes), options || 0],
+        why,
         more,
       ),
       this.#open(name, slot, more),
@@ -314,7 +311,7 @@ export class Mounts {
   /** mount_setattr */
   #change(o: Operation, more: Details): Operation[] {
     const [mount, , at, attributes] = o.args as [Argument, string, number, Argument];
-    const [set = 0, clear = 0, propagation = 0] = words(attributes).map(Number), name = nameOf(mount);
+    const [set = 0, clear = 0, propagation = 0] = wordsOf(attributes) as number[], name = nameOf(mount);
     if (set & MOUNT_ATTR_IDMAP) {
       throw new MiniError(
         `the files of ${
