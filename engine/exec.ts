@@ -126,7 +126,7 @@ function describe(spec: Spec, pid: number, ownUser: string, request: ExecRequest
     cwd: workingDir,
     args: [...request.args],
     env: mergeEnv(process.env ?? [], request.tty ? ["TERM=xterm"] : [], [`HOME=${user.home}`], request.env),
-    user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+    user: { uid: user.uid, gid: user.gid, additionalGids: [user.gid, ...user.additionalGids] },
     ...request.privileged
       ? { capabilities: { bounding: all, effective: all, permitted: all }, noNewPrivileges: false }
       : {},

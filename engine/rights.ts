@@ -283,7 +283,7 @@ function adaptMount(mount: Mount, { security, ipc, network, userns }: Rights, ro
       return notOurs(ipc) ? [] : [mount];
     case "sysfs /sys":
       if (notOurs(network === "none" || isOwnNetwork(network) ? "private" : network)) {
-        return with_({ type: "bind", source: "/sys", options: ["rbind", "nosuid", "nodev", "noexec", "ro"] });
+        return with_({ type: "bind", source: "/sys", options: ["rbind", "rnosuid", "rnodev", "rnoexec", "rro"] });
       }
       return security.privileged ? with_({ options: options.filter((o) => o !== "ro") }) : [mount];
     case "cgroup /sys/fs/cgroup":

@@ -68,7 +68,12 @@ function defaultMounts(shmBytes: number, hostNetwork: boolean): Mount[] {
     },
     // A sysfs shows the network of whoever mounts it, which has to be that one's own.
     own && hostNetwork
-      ? { destination: "/sys", type: "bind", source: "/sys", options: ["rbind", ...NOTHING, "ro"] }
+      ? {
+        destination: "/sys",
+        type: "bind",
+        source: "/sys",
+        options: ["rbind", ...NOTHING.map((option) => `r${option}`), "rro"],
+      }
       : { destination: "/sys", type: "sysfs", source: "sysfs", options: [...NOTHING, "ro"] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...NOTHING, "relatime", "ro"] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: NOTHING },
@@ -111,7 +116,7 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
       cwd: config.workingDir,
       env: config.env,
       args: config.args,
-      user: { uid, gid, additionalGids },
+      user: { uid, gid, additionalGids: [gid, ...additionalGids] },
       rlimits: options.rlimits,
       // Inheritable and ambient stay empty: a program of another user gets nothing handed on (CVE-2022-24769).
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },

@@ -74,6 +74,7 @@ export const CLONE_INTO_CGROUP = 0x200000000n;
 export const CLONE_ARGS_SIZE = 88;
 
 // mount(2), umount2(2)
+export const MS_RDONLY = 1;
 export const MS_MOVE = 0x2000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 1 << 18;

@@ -6,10 +6,11 @@ import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readFile } from "../ffi/open.ts";
 import { spawn, type Spawned, waitForExit, writeAll } from "../ffi/spawn.ts";
 import { lastCapability } from "./container.ts";
-import { makePair } from "./handshake.ts";
+import { goOn, makePair, receive, withListener } from "./handshake.ts";
 import { takeChild } from "./take_child.ts";
 import { CLONE_FLAG } from "./plan.ts";
 import { HOOK, planHook } from "./plan_hook.ts";
+import { readyForSeccomp, usesNotify } from "./plan_seccomp.ts";
 import { endsWithin } from "./process_end.ts";
 import { signalName } from "./signals.ts";
 import type { Hook, Hooks, Spec } from "./spec.ts";
@@ -23,13 +24,18 @@ export interface HookContext {
   readonly spec: Spec;
   /** The state that they read, as text. */
   readonly state: string;
-  /** The working directory of those in our own namespaces. */
+  /** The working directory of those in our own namespaces; of those in the container's it is the container's root, or its own. */
   readonly bundle: string;
   /** Those in the container's namespaces: a descriptor of its PID 1, and of its cgroup. */
-  readonly inside?: { readonly pidfd: number; readonly cgroup?: number | undefined } | undefined;
+  readonly inside?: {
+    readonly pidfd: number;
+    readonly cgroup?: number | undefined;
+    /** Takes the descriptor that seccomp's notifications of a hook come from, which is closed afterwards. */
+    readonly listener: (pid: number, fd: number) => Promise<void> | void;
+  } | undefined;
 }
 
-/** Hooks of this kind run with the container's own user and privileges, as its program does. */
+/** Hooks of this kind run with the container's own user, privileges and filter, as its program does. */
 const AS_CONTAINER: keyof Hooks = "startContainer";
 
 /** Whether a specification has any hook of these kinds. */
@@ -91,18 +97,25 @@ async function startHook(
 ): Promise<Spawned> {
   if (!inside) return spawn(planHook(hook, input, output, bundle), { pass: [input, output] });
   const namespaces = (spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_FLAG[type], 0n);
+  const seccomp = spec.linux?.seccomp;
+  if (kind === AS_CONTAINER) await readyForSeccomp(seccomp);
   const [ours, theirs] = makePair();
   try {
     const first = spawn(
-      planHook(hook, input, output, bundle, {
+      planHook(hook, input, output, spec.root.path, {
         container: inside.pidfd,
         namespaces,
         sync: theirs,
-        as: kind === AS_CONTAINER ? { process: spec.process, lastCapability: lastCapability() } : undefined,
+        as: kind === AS_CONTAINER ? { process: spec.process, lastCapability: lastCapability(), seccomp } : undefined,
       }),
       { cgroup: inside.cgroup, pass: [input, output, theirs, inside.pidfd] },
     );
-    return await takeChild(first, ours);
+    const hooked = await takeChild(first, ours);
+    if (kind === AS_CONTAINER && usesNotify(seccomp) && await receive(ours, 1)) {
+      await withListener(hooked.pidfd, hooked.results, (fd) => inside.listener(hooked.pid, fd));
+      goOn(ours);
+    }
+    return hooked;
   } finally {
     close(ours);
     close(theirs);

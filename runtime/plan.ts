@@ -8,7 +8,7 @@ import type { Fallback } from "../ffi/fallback.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
 import type { OwnNamespace } from "../ffi/user_namespace.ts";
 import { cloneSibling, nothingToTake, passed, tellChild } from "./plan_child.ts";
-import { environmentMade, type Gate, lookForProgram, newKeyring, waitForStart } from "./plan_create.ts";
+import { closeOthers, environmentMade, type Gate, lookForProgram, newKeyring, waitForStart } from "./plan_create.ts";
 import { consoleOperations, deviceOperations } from "./plan_devices.ts";
 import { initOperations } from "./plan_init.ts";
 import {
@@ -19,6 +19,7 @@ import {
   type MountFacts,
   mountName,
   mountOperations,
+  readonlyMounts,
   readonlyPaths,
   readonlyRoot,
 } from "./plan_mounts.ts";
@@ -36,6 +37,7 @@ import { awaitNetwork, offerNetwork } from "./plan_network.ts";
 import { components, makeInside, openInside, ROOT } from "./plan_paths.ts";
 import {
   becomeUser,
+  closeOnExec,
   dieWithParent,
   execOperations,
   giveUpCapabilities,
@@ -47,7 +49,6 @@ import {
 } from "./plan_process.ts";
 import {
   attachRoot,
-  coverOperations,
   pivotOperations,
   type PlainRootfs,
   prepareRoot,
@@ -186,11 +187,12 @@ export function plan(input: PlanInput): Plan {
       ...maskPaths(linux.maskedPaths ?? []),
       ...readonlyPaths(linux.readonlyPaths ?? []),
       ...(process.cwd === "/" ? [] : makeInside(components(process.cwd, "the working directory"), "directory", "cwd")),
+      ...readonlyMounts(mounts),
       ...(spec.root.readonly ? [readonlyRoot(ROOT)] : []),
     ]],
     ["root", [
       ...(gate && !last ? environmentMade(descriptors.sync) : []),
-      ...(gate?.noPivot ? coverOperations() : pivotOperations()),
+      ...(gate?.cover ?? pivotOperations()),
       ...propagationOperations(linux.rootfsPropagation),
     ]],
     ["process", [
@@ -216,6 +218,8 @@ export function plan(input: PlanInput): Plan {
           ...sessionOperations(process.terminal ?? false),
         ]
         : []),
+      ...(gate && !last ? closeOthers(descriptors.sync, gate) : []),
+      closeOnExec(gate?.preserveFds),
       ...seccomp.early,
       ...(last
         ? becomeUser(process, facts.lastCapability, facts.own?.setgroups)
@@ -231,10 +235,9 @@ export function plan(input: PlanInput): Plan {
         // Who is asked about calls has to listen before the caller goes; otherwise the filter comes last.
         [
           ...(usesNotify(linux.seccomp) ? seccomp.late : []),
-          ...(gate ? waitForStart(descriptors.sync, gate) : []),
+          ...(gate ? waitForStart(descriptors.sync, gate.fifo, usesNotify(linux.seccomp)) : []),
           ...(input.init || usesNotify(linux.seccomp) ? [] : seccomp.late),
         ],
-        gate?.preserveFds,
       ),
       orphaned(),
       ...(clonesAtAll ? tellChild(descriptors.sync) : []),

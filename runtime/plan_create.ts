@@ -5,9 +5,10 @@
  * from a FIFO; whoever is the subreaper above the command that made it is its parent from then on.
  */
 import { closeAllBut } from "../ffi/close_all_but.ts";
-import { op, type Operation } from "../ffi/program.ts";
+import { op, type Operation, result } from "../ffi/program.ts";
 import { passed } from "./plan_child.ts";
 import { execCandidates, LOOK, waitForCaller } from "./plan_process.ts";
+import { LISTENER } from "./plan_seccomp.ts";
 import type { Process } from "./spec.ts";
 
 /** What such a container needs beside its specification. */
@@ -16,8 +17,8 @@ export interface Gate {
   readonly fifo: number;
   /** How many descriptors above 2 the program keeps. */
   readonly preserveFds: number;
-  /** Moves the root's mount on / instead of pivoting, for roots on a ramdisk. */
-  readonly noPivot: boolean;
+  /** Instead of pivoting, for roots on a ramdisk: the root's mount is moved on / (plan_cover.ts). */
+  readonly cover?: readonly Operation[] | undefined;
   /** The name of the session keyring to make; without it the caller's stays. */
   readonly keyring?: string | undefined;
   /** Those of descriptors 0, 1 and 2 that become the user's own. */
@@ -59,13 +60,23 @@ export function lookForProgram(process: Process): Operation[] {
 export const WAIT_FOR_START = "wait for start";
 
 /**
- * The last steps before the program: nothing of ours stays open while it waits, since a process that joins the container could
- * get at it there.
+ * Nothing of ours but the two that are needed still is open while it waits, since a process that joins the container could get
+ * at it there. Before a filter of system calls is loaded: an older profile does not know close_range.
  */
-export function waitForStart(sync: number, { fifo, preserveFds }: Gate): Operation[] {
+export const closeOthers = (sync: number, { fifo, preserveFds }: Gate): Operation[] =>
+  closeAllBut([...passed(preserveFds), sync, fifo], "nothing of ours is open while it waits");
+
+/**
+ * The last steps before the program. What a filter keeps from being closed by now leads to nobody: its other end is closed
+ * when the command that made it ends.
+ *
+ * @param listens whether there is a listener of seccomp's notifications, which the caller has got by now.
+ */
+export function waitForStart(sync: number, fifo: number, listens: boolean): Operation[] {
   return [
     ...waitForCaller(sync, "it is made"),
-    ...closeAllBut([...passed(preserveFds), fifo], "nothing of ours is open while it waits"),
+    ...(listens ? [op("close", [result(LISTENER)], "who is asked about calls has it")] : []),
+    op("close", [sync], "mini goes", { optional: true }),
     op("read", [fifo, { cell: "sync", size: 8 }, 1], "wait for the start", { name: WAIT_FOR_START }),
   ];
 }

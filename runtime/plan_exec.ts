@@ -4,6 +4,7 @@ import { op, type Program, result } from "../ffi/program.ts";
 import { cloneAlone, cloneSibling, nothingToTake, passed, reapChild, tellChild } from "./plan_child.ts";
 import {
   becomeUser,
+  closeOnExec,
   dieWithParent,
   execOperations,
   giveUpCapabilities,
@@ -93,11 +94,12 @@ export function planExec(input: ExecInput): Program {
     ...nothingToTake([...passed(input.preserveFds ?? 0), sync]),
     ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
     ...sessionOperations(terminal),
+    closeOnExec(input.preserveFds),
     ...seccomp.early,
     ...becomeUser(process, input.lastCapability, input.setgroups),
     ...(input.detached || input.outlives ? [] : dieWithParent(sync)),
     ...signalOperations(),
-    ...execOperations(process, seccomp.late, input.preserveFds),
+    ...execOperations(process, seccomp.late),
     orphaned(),
     ...(input.detached ? reapChild() : tellChild(sync)),
   ];

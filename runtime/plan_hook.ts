@@ -3,6 +3,8 @@ import { CLOSE_RANGE_CLOEXEC, SIG_SETMASK } from "../ffi/constants.ts";
 import { op, type Operation, type Program } from "../ffi/program.ts";
 import { cloneSibling, nothingToTake, passed, tellChild } from "./plan_child.ts";
 import { becomeUser, giveUpCapabilities, orphaned } from "./plan_process.ts";
+import { seccompOperations } from "./plan_seccomp.ts";
+import type { LinuxSeccomp } from "./seccomp_types.ts";
 import type { Hook, Process } from "./spec.ts";
 
 /** The container that a hook is run in. */
@@ -12,8 +14,12 @@ export interface HookPlace {
   readonly namespaces: bigint;
   /** Our end of a socket pair whose other end the caller holds. */
   readonly sync: number;
-  /** What the hook runs as: the container's own user and privileges, or everything that the namespaces give. */
-  readonly as?: { readonly process: Process; readonly lastCapability: number } | undefined;
+  /** What the hook runs as: the container's own user, privileges and filter of system calls, or everything that the namespaces give. */
+  readonly as?: {
+    readonly process: Process;
+    readonly lastCapability: number;
+    readonly seccomp?: LinuxSeccomp | undefined;
+  } | undefined;
 }
 
 /** What the operation is called that becomes the hook. */
@@ -21,25 +27,32 @@ export const HOOK = "hook";
 
 /**
  * @param input a descriptor of what the hook reads; @param output one that takes what it writes.
- * @param folder the working directory of one that runs in our own namespaces.
+ * @param folder the working directory; of one that runs as the container does, that of its process is it.
  */
 export function planHook(hook: Hook, input: number, output: number, folder: string, place?: HookPlace): Program {
+  const as = place?.as;
+  const seccomp = seccompOperations(as?.seccomp, as?.process.noNewPrivileges ?? false, place?.sync);
   return [
     ...(place
       ? [
         op("setns", [place.container, place.namespaces], "join the container's namespaces"),
-        ...(place.as ? giveUpCapabilities(place.as.process, place.as.lastCapability, []) : []),
+        ...(as
+          ? giveUpCapabilities(as.process, as.lastCapability, seccomp.early.length > 0 ? ["CAP_SYS_ADMIN"] : [])
+          : []),
         ...nothingToTake([...passed(0), input, output, place.sync]),
         ...cloneSibling(place.sync, 0n, "a process inside"),
         op("setsid", [], "nothing of the caller's terminal reaches it"),
       ]
-      : [op("chdir", [folder], "the bundle", { on: folder })]),
+      : []),
+    op("chdir", [as?.process.cwd ?? folder], "the working directory", { on: as?.process.cwd ?? folder }),
     op("dup3", [input, 0, 0], "the container's state is its input"),
     op("dup3", [output, 1, 0], "what it says is kept"),
     op("dup3", [output, 2, 0], "its errors as well"),
-    ...(place?.as ? becomeUser(place.as.process, place.as.lastCapability) : []),
-    op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked"),
     op("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], "nothing else of ours is open in it"),
+    ...seccomp.early,
+    ...(as ? becomeUser(as.process, as.lastCapability) : []),
+    op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked"),
+    ...seccomp.late,
     op("execve", [hook.path, hook.args?.length ? hook.args : [hook.path], hook.env ?? []], `become ${hook.path}`, {
       name: HOOK,
       on: hook.path,

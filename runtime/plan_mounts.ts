@@ -12,7 +12,6 @@ import {
   FSOPEN_CLOEXEC,
   FSPICK_CLOEXEC,
   FSPICK_EMPTY_PATH,
-  MOUNT_ATTR__ATIME,
   MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
@@ -128,7 +127,7 @@ function filesystemMount(
       `the mount on ${destination} asks for tmpcopyup, which mini does for a tmpfs of a bundle alone`,
     );
   }
-  const attributes = set | setBelow;
+  const later = copyUp || isFilledLater(mount), attributes = (set | setBelow) & ~(later ? MOUNT_ATTR_RDONLY : 0);
   const kernelData = type === "cgroup2" ? [] : [...data];
   // What these hold is the container's own; what others hold, the kernel labels.
   if (label && (type === "tmpfs" || type === "devpts")) kernelData.push(["context", label]);
@@ -147,26 +146,11 @@ function filesystemMount(
   const given = facts.procs?.get(i);
   return [
     ...(given === undefined
-      ? newFilesystem(
-        name,
-        type,
-        [["source", mount.source ?? type], ...kernelData],
-        copyUp ? attributes & ~MOUNT_ATTR_RDONLY : attributes,
-        destination,
-      )
+      ? newFilesystem(name, type, [["source", mount.source ?? type], ...kernelData], attributes, destination)
       : takenFilesystem(name, given, attributes, destination)),
     ...(copyUp ? waitForCaller(facts.copyUp!, `${destination} is to be filled`) : []),
-    ...(copyUp && attributes & MOUNT_ATTR_RDONLY
-      ? [
-        op(
-          "mount_setattr",
-          [result(name), "", AT_EMPTY_PATH, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), 32],
-          "read-only now",
-          {
-            on: destination,
-          },
-        ),
-      ]
+    ...(copyUp && !isFilledLater(mount) && (set | setBelow) & MOUNT_ATTR_RDONLY
+      ? [readOnlyNow(name, destination)]
       : []),
     ...(propagation === MS_PRIVATE ? [] : [
       op("mount_setattr", [result(name), "", AT_EMPTY_PATH, mountAttr(0, 0, propagation), 32], "its propagation", {
@@ -177,6 +161,23 @@ function filesystemMount(
     ...notInProc(place, destination),
     attach(result(name), result(place), `mount the container's own ${type} on ${destination}`, destination),
   ];
+}
+
+/** Devices and mounts are made in it when it is there already, so it is read-only only after those. */
+const isFilledLater = ({ destination, type }: Mount) => type === "tmpfs" && /^\/+dev\/*$/.test(destination);
+
+const readOnlyNow = (name: string, on: string): Operation =>
+  op("mount_setattr", [result(name), "", AT_EMPTY_PATH, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), 32], "read-only now", {
+    on,
+  });
+
+/** What is left of `mountOperations` when all that is in the mounts is there. */
+export function readonlyMounts(mounts: readonly Mount[]): Operation[] {
+  return mounts.flatMap((mount, i) => {
+    if (!isFilledLater(mount) || isBind(mount) || isRemount(mount)) return [];
+    const { set, setBelow } = parseMountOptions(mount.options ?? [], mount.destination);
+    return (set | setBelow) & MOUNT_ATTR_RDONLY ? [readOnlyNow(mountName(i), mount.destination)] : [];
+  });
 }
 
 /** The first word of struct statfs for a procfs, statfs(2). */
@@ -257,16 +258,16 @@ function takeSource(mount: Mount, name: string, flags: number, held: HeldSource 
 function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
   const { destination } = mount, name = mountName(i), place = `${name} place`;
   const options = mount.options ?? [];
-  const { set, clear, setBelow, clearBelow, data, copyUp, recursive, propagation, propagationRecursive } =
-    parseMountOptions(
-      options,
-      destination,
-    );
+  const { set, clear, setBelow, clearBelow, data, copyUp, propagation, propagationRecursive } = parseMountOptions(
+    options,
+    destination,
+  );
   if (copyUp) throw new MiniError(`the bind mount on ${destination} asks for tmpcopyup, which is for a tmpfs`);
-  const unknown = data.find(([key]) => !OF_FILE_SYSTEM.includes(key));
+  // What a file system would be told is passed over by the kernel here, and by other runtimes: mount(2). A word may be a slip.
+  const unknown = data.find(([key, value]) => value === undefined && !OF_FILE_SYSTEM.includes(key));
   if (unknown) {
     throw new MiniError(
-      `the bind mount on ${destination} has an option that mini does not know: ${unknown.join("=")}`,
+      `the bind mount on ${destination} has an option that mini does not know: ${unknown[0]}`,
     );
   }
   const names = components(destination, "a mount's destination");
@@ -277,13 +278,8 @@ function bindMount(mount: Mount, i: number, facts: MountFacts): Operation[] {
     });
   return [
     setattr(propagationRecursive, mountAttr(0, 0, propagation), "no mount made later passes between it and the host"),
-    ...(set || clear & MOUNT_ATTR__ATIME
-      ? [setattr(recursive, mountAttr(set, clear & MOUNT_ATTR__ATIME, 0), `its options ${options.join(",")}`)]
-      : []),
-    // What the host has made read-only below it stays so.
-    ...(clear & ~MOUNT_ATTR__ATIME
-      ? [setattr(false, mountAttr(0, clear & ~MOUNT_ATTR__ATIME, 0), `its options ${options.join(",")}`)]
-      : []),
+    // What is mounted below it is as the host has it, unless that is asked for by name (`rro` and the like).
+    ...(set || clear ? [setattr(false, mountAttr(set, clear, 0), `its options ${options.join(",")}`)] : []),
     ...(setBelow || clearBelow
       ? [setattr(true, mountAttr(setBelow, clearBelow, 0), `its options ${options.join(",")}, below it as well`)]
       : []),

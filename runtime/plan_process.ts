@@ -134,13 +134,18 @@ export function identityOperations(process: Process, lastCapability: number, set
 export function becomeUser(process: Process, lastCapability: number, setgroups = true): Operation[] {
   const { user, capabilities = {} } = process;
   const { effective, permitted, inheritable } = capabilityMasks(process, lastCapability);
-  const groups = [...new Set([user.gid, ...user.additionalGids ?? []])];
+  const groups = [...new Set(user.additionalGids ?? [])];
   return [
     op("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], "keep capabilities over the change of user, to choose among them"),
     // Where an ordinary user has written its maps itself it may not, and the groups of the host's that it is in are nobody's.
-    op("setgroups", [groups.length, new Uint8Array(new Uint32Array(groups).buffer)], `groups ${groups.join(" ")}`, {
-      optional: !setgroups,
-    }),
+    op(
+      "setgroups",
+      [groups.length, new Uint8Array(new Uint32Array(groups).buffer)],
+      groups.length > 0 ? `groups ${groups.join(" ")}` : "no further groups",
+      {
+        optional: !setgroups,
+      },
+    ),
     op("setresgid", [user.gid, user.gid, user.gid], `group ${user.gid}`),
     op("setresuid", [user.uid, user.uid, user.uid], `user ${user.uid}`),
     capset(effective, permitted, inheritable, "exactly the capabilities asked for"),
@@ -203,18 +208,25 @@ export function execCandidates(process: Process): string[] {
 }
 
 /**
- * The last operations: nothing inherited but the three standard descriptors, and the program itself, searched along PATH.
+ * The program inherits nothing but the three standard descriptors, and what is to be passed on. Settled before a filter of
+ * system calls is loaded: an older profile does not know this call.
+ */
+export function closeOnExec(preserveFds = 0): Operation {
+  return op(
+    "close_range",
+    [3 + preserveFds, 0xffffffff, CLOSE_RANGE_CLOEXEC],
+    "nothing else of ours is open in the program",
+  );
+}
+
+/**
+ * The last operations: the program itself, searched along PATH.
  *
  * @param last what is done directly before the program begins.
  */
-export function execOperations(process: Process, last: readonly Operation[] = [], preserveFds = 0): Operation[] {
+export function execOperations(process: Process, last: readonly Operation[] = []): Operation[] {
   const candidates = execCandidates(process);
   return [
-    op(
-      "close_range",
-      [3 + preserveFds, 0xffffffff, CLOSE_RANGE_CLOEXEC],
-      "nothing else of ours is open in the program",
-    ),
     ...fewFiles(process),
     ...last,
     ...candidates.map((path, i) =>

@@ -9,7 +9,6 @@ import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOVE_MOUNT_F_EMPTY_PATH,
-  MS_MOVE,
   MS_PRIVATE,
   MS_REC,
   MS_SHARED,
@@ -207,16 +206,6 @@ export function pivotOperations(): Operation[] {
     op("fchdir", [result(ROOT)], "into the new root"),
     op("pivot_root", [".", "."], "it is the root now; the old one is stacked on the same place", { on: "/" }),
     op("umount2", [".", MNT_DETACH], "nothing of the old root is left", { on: "/" }),
-    op("chdir", ["/"], "the new root"),
-  ];
-}
-
-/** Without pivot_root(2), which a root on a ramdisk refuses: the root's mount covers the host's. */
-export function coverOperations(): Operation[] {
-  return [
-    op("fchdir", [result(ROOT)], "into the new root"),
-    op("mount", [".", "/", 0, MS_MOVE, 0], "it covers the old one", { on: "/" }),
-    op("chroot", ["."], "it is the root now", { on: "/" }),
     op("chdir", ["/"], "the new root"),
   ];
 }

@@ -71,8 +71,8 @@ export function usesNotify(section: LinuxSeccomp | undefined): boolean {
       Array.isArray(section.syscalls) && section.syscalls.some((c) => c?.action === "SCMP_ACT_NOTIFY"));
 }
 
-/** Calls that are made under the filter before anybody can be asked. */
-const NOT_ASKED = ["write", "read"];
+/** The call that is made under the filter before anybody can be asked: it hands over what is asked by. */
+const NOT_ASKED = "write";
 
 function checkNotify({ defaultAction, listenerPath, syscalls = [] }: LinuxSeccomp, listen: number | undefined): void {
   const refuse = (sentence: string) => {
@@ -82,8 +82,9 @@ function checkNotify({ defaultAction, listenerPath, syscalls = [] }: LinuxSeccom
   if (!listenerPath) refuse("needs a listenerPath: the socket of the process that is asked");
   if (defaultAction === "SCMP_ACT_NOTIFY") refuse("cannot be the default action: nobody could be asked at first");
   const calls = syscalls.filter((call) => call.action === "SCMP_ACT_NOTIFY").flatMap((call) => call.names);
-  const early = NOT_ASKED.find((name) => calls.includes(name));
-  if (early) refuse(`cannot be used for the ${early} syscall: it is made before anybody can be asked`);
+  if (calls.includes(NOT_ASKED)) {
+    refuse(`cannot be used for the ${NOT_ASKED} syscall: it is made before anybody can be asked`);
+  }
 }
 
 /** Where the filter is loaded among the operations that make a process what it is to be. */

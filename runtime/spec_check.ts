@@ -111,11 +111,16 @@ const PROC_FILES = ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "s
 /** Whether a mount on this path of /proc is harmless. */
 export const isProcFile = (destination: string): boolean => PROC_FILES.includes(destination);
 
+/** The host's own: for a container in its pid namespace that may not mount another one. */
+const isHostProc = ({ type, source, options = [] }: Mount) =>
+  source === "/proc" && (type === "bind" || options.includes("bind") || options.includes("rbind"));
+
 /** Where links lead in the container's root is found out when it is made (plan_mounts.ts); this is about the words. */
-export function checkMount({ destination, type }: Mount): void {
+export function checkMount(mount: Mount): void {
+  const { destination, type } = mount;
   const path = `/${components(destination, "a mount's destination").join("/")}`;
   if (path === "/") refuse(`nothing can be mounted on /, which is the container's root itself`);
-  if (path === "/proc" ? type === "proc" : !path.startsWith("/proc/") || isProcFile(path)) return;
+  if (path === "/proc" ? type === "proc" || isHostProc(mount) : !path.startsWith("/proc/") || isProcFile(path)) return;
   refuse(`nothing can be mounted on ${destination}: the container's /proc is what the kernel says`);
 }
 
@@ -173,6 +178,10 @@ export const sysctlNamespace = (key: string): NamespaceType | undefined =>
 function checkSysctl(spec: Spec, key: string, value: string): void {
   if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/i.test(key)) refuse(`${JSON.stringify(key)} is not the name of a sysctl`);
   if (/[\n\0]/.test(value)) refuse(`the value of sysctl ${key} must be one line`);
+  const { domainname = value } = spec;
+  if (key === "kernel.domainname" && domainname !== value) {
+    refuse(`sysctl kernel.domainname is ${value} and domainname ${domainname}: leave one of them out`);
+  }
   const needs = sysctlNamespace(key);
   if (!needs) refuse(`sysctl ${key} belongs to the whole host, not to a container, so it cannot be set for one`);
   else if (!isNew(spec, needs) && !joinsAnother(spec, needs)) {

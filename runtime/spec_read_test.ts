@@ -180,7 +180,7 @@ Deno.test("whatever a specification says, it is carried out or refused in one se
         facts: { isDirectory: () => true, cgroup2: true, lastCapability: 40, copyUp: 3 },
         descriptors: { sync: 3, namespaces: { network: 4 }, stdio: [0, 1, 2] },
         init: false,
-        gate: { fifo: 5, preserveFds: 0, noPivot: false, ownStreams: [] },
+        gate: { fifo: 5, preserveFds: 0, ownStreams: [] },
       });
       elf(program, machine);
       accepted++;

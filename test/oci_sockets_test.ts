@@ -72,6 +72,32 @@ miniTest("a descriptor of the first process is sent to the pidfd socket", async 
   }
 });
 
+miniTest("exec --process gives the terminal the size that it asks for", async (context) => {
+  const { folder } = context, runtime = miniRuntime(context), path = `${folder}/console`;
+  const bundle = await makeBundle(`${folder}/bundle`, scriptSpec("exec sleep 60"));
+  const process = {
+    terminal: true,
+    consoleSize: { height: 10, width: 110 },
+    args: ["stty", "size"],
+    env: ["PATH=/bin:/usr/bin"],
+    cwd: "/",
+    user: { uid: 0, gid: 0 },
+  };
+  await Deno.writeTextFile(`${folder}/process.json`, JSON.stringify(process));
+  try {
+    await runtime.do(["run", "-d", "-b", bundle, "web"]);
+    using receiver = new Receiver(path);
+    const [{ fd }] = await Promise.all([
+      receiver.receive(),
+      runtime.do(["exec", "-d", "--console-socket", path, "--process", `${folder}/process.json`, "web"]),
+    ]);
+    assertEquals(await readAll(fd), "10 110\r\n");
+    close(fd);
+  } finally {
+    await runtime.clear();
+  }
+});
+
 // include/uapi/linux/seccomp.h: struct seccomp_notif and seccomp_notif_resp.
 const NOTIF_RECV = 0xc0502100, NOTIF_SEND = 0xc0182101, ENOSPC = 28;
 

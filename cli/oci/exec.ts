@@ -2,7 +2,6 @@
 import { MiniError } from "../../ffi/errors.ts";
 import { OciContainers } from "../../engine/oci/containers.ts";
 import { exec } from "../../engine/oci/exec.ts";
-import { capabilityNumber } from "../../runtime/capabilities.ts";
 import { parseProcess } from "../../runtime/spec_read.ts";
 import type { Capabilities, Process, User } from "../../runtime/spec.ts";
 import type { FlagValues } from "../flag_values.ts";
@@ -63,7 +62,6 @@ function readUser(own: User, text: string | undefined, groups: readonly string[]
 
 function withCapabilities(own: Capabilities | undefined, added: readonly string[]): Capabilities {
   const names = added.map((name) => name.toUpperCase());
-  names.forEach(capabilityNumber);
   const plus = (set: readonly string[] | undefined) => [...new Set([...set ?? [], ...names])];
   return {
     ...own,

@@ -5,6 +5,8 @@ import { signalNumber } from "../../runtime/signals.ts";
 import type { OciInvocation } from "./command.ts";
 
 export default function ({ args, flags, globals }: OciInvocation): number {
-  kill(new OciContainers(globals.root), args[0]!, signalNumber(args[1] || "SIGTERM"), flags.boolean("all"));
+  // 0 is no signal: it asks whether there is a process to send one to, kill(2).
+  const signal = args[1] === "0" ? 0 : signalNumber(args[1] || "SIGTERM");
+  kill(new OciContainers(globals.root), args[0]!, signal, flags.boolean("all"));
   return 0;
 }

@@ -1,11 +1,14 @@
 /** The log file of the OCI command line, which engines read: --log and --log-format, as runc writes it. */
 import { MiniError } from "../../ffi/errors.ts";
 
+/** What a line is about. */
+export type Level = "debug" | "error" | "warning";
+
 /** How a line is written. */
 export type LogFormat = "json" | "text";
 
 /** One line of the log. */
-export function logLine(format: LogFormat, level: "error" | "warning", message: string, time: Date): string {
+export function logLine(format: LogFormat, level: Level, message: string, time: Date): string {
   const at = time.toISOString().replace(/\.\d+Z$/, "Z");
   return format === "json"
     ? `${JSON.stringify({ level, msg: message, time: at })}\n`

@@ -7,8 +7,8 @@ import { findCommand } from "../find.ts";
 import { printable, write } from "../output.ts";
 import { parse } from "../parse.ts";
 import { oci } from "../rows/oci.ts";
-import { versionLine } from "../version.ts";
-import { type LogFormat, logLine, writeLog } from "./log.ts";
+import { buildCommit, VERSION } from "../version.ts";
+import { type Level, type LogFormat, logLine, writeLog } from "./log.ts";
 import { ociCommands } from "./table.ts";
 
 /** Tells a failure on standard error, and returns the exit status. */
@@ -22,8 +22,10 @@ type Report = (error: unknown, status: number, debug: boolean) => number;
  */
 export async function ociMain(args: readonly string[], report: Report): Promise<number> {
   let status = 1, debug = false, log: string | undefined, format: LogFormat = "text";
-  const tell = (level: "error" | "warning", message: string) => {
-    if (log) writeLog(log, logLine(format, level, message, new Date()));
+  const tell = (level: Level, message: string) => {
+    const line = () => logLine(format, level, message, new Date());
+    if (log) writeLog(log, line());
+    else if (level === "debug") write(line(), Deno.stderr);
   };
   const warn = (sentence: string) => {
     write(`mini: warning: ${printable(sentence)}\n`, Deno.stderr);
@@ -46,7 +48,9 @@ export async function ociMain(args: readonly string[], report: Report): Promise<
     const { default: run } = await command.load();
     const root = flags.string("root") || "/run/mini-runc";
     if (flags.string("rootless") === "true") throw new MiniError("--rootless: this command line needs root");
-    return await run({
+    if (debug) tell("debug", `${command.name.replace("oci ", "mini-runc ")} ${found.rest.join(" ")}`);
+    else if (log) writeLog(log, ""); // a log that cannot be written is told before anything is done
+    const ended = await run({
       flags: parsed.flags,
       args: parsed.args,
       warn,
@@ -56,6 +60,8 @@ export async function ociMain(args: readonly string[], report: Report): Promise<
         debug,
       },
     });
+    if (debug) tell("debug", `${command.name.replace("oci ", "mini-runc ")} ends with status ${ended}`);
+    return ended;
   } catch (thrown) {
     const error = (await import("../../engine/oci/exec_error.ts")).withEngineWords(thrown);
     const expected = error instanceof MiniError || error instanceof SyscallError;
@@ -78,9 +84,10 @@ function tellQuietly(tell: () => void): void {
 
 const unused = () => Promise.reject(new Error("the OCI command line has implementations of its own"));
 
-/** The second line is how engines see that this is an OCI runtime, and of which version. */
+/** The further lines are how engines see that this is an OCI runtime, and of which version. */
 async function version(): Promise<number> {
   const { OCI_VERSION } = await import("../../runtime/spec.ts");
-  write(`${versionLine().trim().replace(/^mini /, "mini-runc ")}\nspec: ${OCI_VERSION}\n`);
+  const commit = buildCommit();
+  write(`mini-runc version ${VERSION}\n${commit ? `commit: ${commit}\n` : ""}spec: ${OCI_VERSION}\n`);
   return 0;
 }

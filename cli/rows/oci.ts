@@ -32,7 +32,11 @@ export const ociFlags: readonly Flag[] = [
     description: "Whether to run without root; true is refused",
   },
   { name: "criu", kind: "string", description: "Taken and not used, as by runc: CRIU is found in PATH" },
-  { name: "debug", kind: "boolean", description: "Tell failures with a stack trace" },
+  {
+    name: "debug",
+    kind: "boolean",
+    description: "Tell each command and its end, and failures with a stack trace",
+  },
   { name: "version", short: "v", kind: "boolean", description: "Print the version" },
 ];
 

@@ -3,7 +3,7 @@ import { O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
-import { type Cgroup, type CgroupTree, processes } from "../../runtime/cgroup.ts";
+import { type Cgroup, type CgroupTree, isFrozen, processes } from "../../runtime/cgroup.ts";
 import { limitCgroup } from "../../runtime/cgroup_setup.ts";
 import { components } from "../../runtime/plan_paths.ts";
 import type { Spec } from "../../runtime/spec.ts";
@@ -65,7 +65,7 @@ export function cgroupPlace(spec: Spec, id: string, root: string, systemd: boole
 /**
  * Makes the cgroup, or takes one that is there and has nobody in it, and limits it; the descriptor is the caller's to close.
  *
- * @throws {MiniError} if somebody is in it, or it cannot be made or limited. One that was made is gone then.
+ * @throws {MiniError} if somebody is in it, it is frozen, or it cannot be made or limited. One that was made is gone then.
  */
 export function takeCgroup(tree: CgroupTree, place: string, { linux = {} }: Spec): Cgroup {
   const path = `${tree.root}${place}`;
@@ -76,6 +76,9 @@ export function takeCgroup(tree: CgroupTree, place: string, { linux = {} }: Spec
   }
   const inside = processes(path).length;
   if (inside > 0) throw new MiniError(`container's cgroup is not empty: ${inside} processes are in ${path} already`);
+  if (isFrozen(path)) {
+    throw new MiniError(`container's cgroup unexpectedly frozen: ${path}; write 0 to its cgroup.freeze first`);
+  }
   const cgroup = { path, fd: open(path, O_PATH | O_DIRECTORY) };
   try {
     const keeper = `${tree.root}${OURS}`;
@@ -94,6 +97,7 @@ export function takeCgroup(tree: CgroupTree, place: string, { linux = {} }: Spec
 /** A cgroup below a container's own, which must be there. @throws {MiniError} */
 export function cgroupBelow(folder: string, name: string | undefined): string {
   if (name === undefined) return folder;
+  if (name.split("/").includes("..")) throw new MiniError(`--cgroup ${name} is not below the container's own cgroup`);
   const path = [folder, ...components(`/${name.replace(/^:?\/*/, "")}`, "--cgroup")].join("/");
   try {
     if (Deno.statSync(path).isDirectory) return path;

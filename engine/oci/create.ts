@@ -3,6 +3,7 @@ import { O_CREAT, O_EXCL, O_RDWR } from "../../ffi/constants.ts";
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { open, openRoot } from "../../ffi/open.ts";
+import type { Operation } from "../../ffi/program.ts";
 import { type Cgroup, cgroupTree, removeCgroup } from "../../runtime/cgroup.ts";
 import type { Container } from "../../runtime/container.ts";
 import { createContainer } from "../../runtime/create.ts";
@@ -14,6 +15,7 @@ import { startTicks } from "../process.ts";
 import { cgroupPlace, takeCgroup } from "./cgroup.ts";
 import { grantable } from "./grant.ts";
 import { makeFifo, type OciContainers, type OciRecord } from "./containers.ts";
+import { setHome } from "./home.ts";
 import type { Warn } from "./hooks.ts";
 import { preservedFds } from "./preserved_fds.ts";
 
@@ -60,6 +62,13 @@ export function checkRoot({ root }: Spec): void {
   throw new MiniError(`root.path: ${root.path} is not a folder`);
 }
 
+/** The operations that cover the host's root. The mounts of a namespace that is joined are somebody else's. */
+async function cover({ linux }: Spec): Promise<readonly Operation[]> {
+  const { coverOperations, kernelMounts } = await import("../../runtime/plan_cover.ts");
+  const joins = linux?.namespaces?.some(({ type, path }) => type === "mount" && path !== undefined);
+  return coverOperations(joins ? [] : kernelMounts(Deno.readTextFileSync("/proc/self/mountinfo")));
+}
+
 /** What is left to be done when it waits, for the command that starts it to tell a failure by. */
 function tailOf({ results: { program } }: Container): OciRecord["tail"] {
   const at = program.findIndex((operation) => operation.name === WAIT_FOR_START);
@@ -94,6 +103,7 @@ export async function create(
   }
   const fds = preservedFds(options.preserveFds);
   spec.process.env = [...spec.process.env ?? [], ...fds.env];
+  setHome(spec.process, () => openRoot(spec.root.path));
   grantable(spec.process, hasNamespace(spec, "user"), warn);
   const place = cgroupPlace(spec, id, containers.root, options.systemdCgroup);
   const lock = containers.reserve(id);
@@ -123,7 +133,7 @@ export async function create(
       gate: {
         fifo,
         preserveFds: fds.count,
-        noPivot: options.noPivot,
+        cover: options.noPivot ? await cover(spec) : undefined,
         keyring: options.noNewKeyring ? undefined : `_ses.${id}`,
       },
       results: open(`${folder}/results`, O_RDWR | O_CREAT | O_EXCL, 0o600),

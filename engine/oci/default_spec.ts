@@ -15,8 +15,11 @@ const MASKED = [
 ];
 const READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/** @param rootless in a user namespace, with the user who calls as its root. */
-export function defaultSpec(rootless: { uid: number; gid: number } | undefined): Spec {
+/**
+ * @param rootless in a user namespace, with the user who calls as its root.
+ * @param unified whether all cgroups of this host are of version 2, whose namespace hides nothing else then.
+ */
+export function defaultSpec(rootless: { uid: number; gid: number } | undefined, unified = true): Spec {
   const capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
   return {
     ociVersion: OCI_VERSION,
@@ -76,8 +79,9 @@ export function defaultSpec(rootless: { uid: number; gid: number } | undefined):
         { type: "ipc" },
         { type: "uts" },
         { type: "mount" },
-        { type: "cgroup" },
+        ...unified ? [{ type: "cgroup" as const }] : [],
       ],
+      ...rootless ? {} : { resources: { devices: [{ allow: false, access: "rwm" }] } },
       maskedPaths: MASKED,
       readonlyPaths: READONLY,
     },

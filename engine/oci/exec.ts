@@ -1,6 +1,8 @@
 /** `exec`: a further process in a container. */
+import { O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
+import { open } from "../../ffi/open.ts";
 import { startExec, type Target } from "../../runtime/exec.ts";
 import { hasNamespace } from "../../runtime/plan_namespaces.ts";
 import type { Process } from "../../runtime/spec.ts";
@@ -9,6 +11,7 @@ import { cgroupBelow } from "./cgroup.ts";
 import type { OciContainers } from "./containers.ts";
 import { writePidFile } from "./create.ts";
 import { grantable } from "./grant.ts";
+import { setHome } from "./home.ts";
 import type { Warn } from "./hooks.ts";
 import { preservedFds } from "./preserved_fds.ts";
 
@@ -60,13 +63,16 @@ export async function exec(
   grantable(process, hasNamespace(spec, "user"), warn);
   const pidfd = openProcess(record);
   if (pidfd === undefined) throw new MiniError(`cannot exec in a stopped container: ${id} is not running`);
+  setHome(process, () => open(`/proc/${record.pid}/root`, O_PATH | O_DIRECTORY));
   const cgroup = record.cgroup === undefined ? undefined : cgroupBelow(record.cgroup, options.cgroup);
   const target: Target = { pid: record.pid, pidfd, spec, cgroup };
   const listener = async (pid: number, fd: number) => {
     const { sendListener } = await import("./send_descriptor.ts");
     sendListener(spec.linux!.seccomp!, containers.state(record), pid, fd);
   };
-  const common = { outlives: options.detach, preserveFds: fds.count, listener };
+  const { consoleSize } = process;
+  const windowSize = consoleSize && { rows: consoleSize.height, columns: consoleSize.width };
+  const common = { windowSize, outlives: options.detach, preserveFds: fds.count, listener };
   try {
     const container = await startExec(target, process, { ...common, ...terminal ? {} : { stdio: STANDARD } });
     if (container.terminal !== undefined && options.consoleSocket !== undefined) {

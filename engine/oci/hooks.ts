@@ -46,7 +46,11 @@ export async function runInside(
   const state = JSON.stringify({ ...containers.state(record, status), pid: innerPid(record.pid) });
   const cgroup = record.cgroup === undefined ? undefined : open(record.cgroup, O_PATH | O_DIRECTORY);
   try {
-    await runHooks(kind, { spec, state, bundle: record.bundle, inside: { pidfd, cgroup } });
+    const listener = async (pid: number, fd: number) => {
+      const { sendListener } = await import("./send_descriptor.ts");
+      sendListener(spec.linux!.seccomp!, containers.state(record, status), pid, fd);
+    };
+    await runHooks(kind, { spec, state, bundle: record.bundle, inside: { pidfd, cgroup, listener } });
   } finally {
     if (cgroup !== undefined) close(cgroup);
   }

@@ -12,13 +12,14 @@ const notRunning = ({ id }: OciRecord, status: string) => new MiniError(`contain
 /**
  * Sends a signal to a container's first process, or to all of its processes.
  *
- * @throws {MiniError} when it is neither created nor running.
+ * @throws {MiniError} when it is neither created nor running. For all, one that has stopped is no error: engines make sure by it
+ *   that nothing is left.
  */
 export function kill(containers: OciContainers, id: string, signal: number, all: boolean): void {
   const record = containers.read(id), status = containers.status(record);
   if (all) {
     const pids = record.cgroup === undefined ? [] : below(record.cgroup).flatMap(processes);
-    if (pids.length === 0) throw notRunning(record, status);
+    if (pids.length === 0 && status !== "stopped") throw notRunning(record, status);
     for (const pid of pids) send(pid, signal);
     return;
   }

@@ -49,11 +49,18 @@ async function poststartHooks(containers: OciContainers, record: OciRecord): Pro
 
 /** The same for those before the program, step 7. */
 async function startHooks(containers: OciContainers, record: OciRecord): Promise<void> {
-  const { runInside } = await import("./hooks.ts");
+  const [{ runInside }, { grantable }, { hasNamespace }] = await Promise.all([
+    import("./hooks.ts"),
+    import("./grant.ts"),
+    import("../../runtime/plan_namespaces.ts"),
+  ]);
   const pidfd = openProcess(record);
   if (pidfd === undefined) throw new MiniError(`cannot start a container that has stopped: ${record.id}`);
   try {
-    await runInside(containers, record, await containers.spec(record), "created", pidfd, "startContainer");
+    const spec = await containers.spec(record);
+    // What cannot be granted was told when it was created.
+    grantable(spec.process, hasNamespace(spec, "user"), () => {});
+    await runInside(containers, record, spec, "created", pidfd, "startContainer");
   } catch (error) {
     syscall("pidfd_send_signal", pidfd, SIGKILL, null, 0);
     throw error;
