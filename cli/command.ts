@@ -24,6 +24,8 @@ export type Completion = "command" | "container" | "image" | "volume" | "network
 export interface Flag {
   /** The long name without dashes, `entrypoint`. */
   readonly name: string;
+  /** Other names, `net` for `network`: understood, and not shown. */
+  readonly aliases?: readonly string[];
   /** The letter, `e` for `-e`. */
   readonly short?: string;
   readonly kind: FlagKind;

@@ -43,11 +43,11 @@ async function offered(...words: string[]): Promise<string[]> {
 }
 
 Deno.test("the first word is a command or the first of two", async () => {
-  assertEquals(await offered(""), ["run", "help", "rm", "images", "completion", "image"]);
+  assertEquals(await offered(""), ["run", "help", "rm", "images", "completion", "container", "image"]);
   assertEquals(await offered("r"), ["run", "rm"]);
   assertEquals(await offered("image", ""), ["ls"]);
   assertEquals(await offered("nonesuch", ""), []);
-  assertEquals(await offered(), ["run", "help", "rm", "images", "completion", "image"]);
+  assertEquals(await offered(), ["run", "help", "rm", "images", "completion", "container", "image"]);
 });
 
 Deno.test("a dash offers flags, those of mini before the command", async () => {

@@ -6,7 +6,15 @@ import { describeDevices, readDevice, readDeviceRule } from "../engine/devices.t
 import { findImage, type PullPolicy } from "../engine/image.ts";
 import { readLimits } from "../engine/limits.ts";
 import { parseLogConfig } from "../engine/logs/options.ts";
-import { readCapabilities, readEntrypoint, readEnv, readEnvFile, readPairs, readUlimit } from "../engine/options.ts";
+import {
+  readCapabilities,
+  readEntrypoint,
+  readEnv,
+  readEnvFile,
+  readLabelFile,
+  readPairs,
+  readUlimit,
+} from "../engine/options.ts";
 import { checkHostname, checkName } from "../engine/names.ts";
 import { readNetworks } from "../engine/network_options.ts";
 import { readRestart } from "../engine/restart.ts";
@@ -80,6 +88,10 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
   if (name !== undefined) checkName(name);
   const hostname = flags.string("hostname");
   if (hostname) checkHostname(hostname);
+  const uts = flags.string("uts") ?? "private";
+  if (flags.string("domainname") && uts !== "private") {
+    throw new MiniError(`--domainname does not go together with --uts ${uts}: those names are not the container's own`);
+  }
   const privileged = flags.boolean("privileged"), restart = readRestart(flags.string("restart") ?? "no");
   if (flags.boolean("rm") && restart.name !== "no") {
     throw new MiniError("Conflicting options: --restart and --rm: what is removed at its end cannot be started again");
@@ -98,6 +110,7 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
     user: flags.string("user"),
     groups: flags.list("group-add"),
     hostname,
+    domainname: flags.string("domainname") || undefined,
     entrypoint: readEntrypoint(flags.string("entrypoint")),
     ...await readMounts(flags),
     readonlyRootfs: flags.boolean("read-only"),
@@ -114,7 +127,11 @@ export async function readOptions(flags: FlagValues, args: readonly string[]): P
       expose: flags.list("expose"),
     }),
     stopSignal: flags.string("stop-signal"),
-    labels: readPairs("label", flags.list("label"), false),
+    stopTimeout: flags.number("stop-timeout"),
+    labels: {
+      ...readPairs("label-file", flags.list("label-file").flatMap(readLabelFile), false),
+      ...readPairs("label", flags.list("label"), false),
+    },
     capabilities: readCapabilities(
       [...privileged ? ["ALL"] : [], ...flags.list("cap-add")],
       flags.list("cap-drop"),

@@ -32,7 +32,7 @@ Deno.test("the overview lists commands by group, and what has further commands",
   assertStringIncludes(text, "Usage:  mini [OPTIONS] COMMAND\n");
   assertStringIncludes(text, "\nRun containers:\n  run   Create and run a new container from an image\n");
   assertStringIncludes(text, "\nImages:\n  images   List images\n");
-  assertStringIncludes(text, "\nMore commands:\n  image   Manage images\n");
+  assertStringIncludes(text, "\nMore commands:\n  container\n  image       Manage images\n");
   assertStringIncludes(text, "  -D, --debug ");
   assert(!text.includes("__complete") && !text.includes("image inspect") && !text.includes("System:"));
 });

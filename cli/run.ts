@@ -16,6 +16,7 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
   const options = await readOptions(flags, flags.string("rootfs") === undefined ? args.slice(1) : args);
   const background = flags.boolean("detach");
   if (flags.boolean("step")) checkStep(flags);
+  const attached = attachedStreams(flags);
   const source = await findSource(flags, args, globals).catch((error) => {
     throw explainHost(error, globals);
   });
@@ -25,12 +26,31 @@ export default async function ({ flags, args, globals }: Invocation): Promise<nu
     return await run(containers, source, options, tell, {
       explain,
       step: await stepFlag(flags),
+      ...attached,
       ...options.tty && options.interactive ? { detachKeys: await detachKeys(flags) } : {},
     });
   }
   const { runInBackground } = await import("../engine/background.ts");
   write(`${await runInBackground(containers, source, options, tell, explain)}\n`);
   return 0;
+}
+
+/** `--attach`: which of our streams are the container's; without it all. @throws {MiniError} */
+function attachedStreams(flags: FlagValues): { hidden?: (1 | 2)[]; withoutInput?: boolean } {
+  const names = flags.list("attach").map((name) => name.toLowerCase());
+  if (names.length === 0) return {};
+  const wrong = names.find((name) => !["stdin", "stdout", "stderr"].includes(name));
+  if (wrong !== undefined) throw new MiniError(`--attach takes stdin, stdout or stderr, not '${wrong}'`);
+  if (flags.boolean("detach")) {
+    throw new MiniError("Conflicting options: -a and -d: in the background no stream is connected");
+  }
+  if (flags.boolean("tty") && !names.includes("stdout")) {
+    throw new MiniError("a terminal shows all that is printed as one stream: add --attach stdout, or leave out -t");
+  }
+  return {
+    hidden: ([1, 2] as const).filter((fd) => !names.includes(fd === 1 ? "stdout" : "stderr")),
+    withoutInput: !names.includes("stdin"),
+  };
 }
 
 /** Nothing of it is loaded without --explain. What is told goes to standard error: standard output is the container's. */

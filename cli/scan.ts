@@ -37,7 +37,7 @@ export function* scan(words: readonly string[], flags: readonly Flag[], stopAtFi
     if (word.startsWith("--")) {
       const equals = word.indexOf("=");
       const typed = equals < 0 ? word : word.slice(0, equals);
-      const flag = flags.find((flag) => flag.name === typed.slice(2));
+      const name = typed.slice(2), flag = flags.find((flag) => flag.name === name || flag.aliases?.includes(name));
       if (!flag) yield { type: "unknown", typed };
       else if (equals >= 0) yield { type: "flag", flag, typed, value: word.slice(equals + 1) };
       else yield { type: "flag", flag, typed, value: flag.kind === "boolean" ? undefined : words[++i] };

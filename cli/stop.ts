@@ -6,6 +6,6 @@ import { forAllNamed } from "./each.ts";
 
 export default async function ({ flags, args, globals }: Invocation): Promise<number> {
   const containers = new Containers(globals.root, globals.state);
-  const seconds = flags.number("time") ?? 10, signal = flags.string("signal");
+  const seconds = flags.number("time"), signal = flags.string("signal");
   return await forAllNamed(args, async (name) => stop(containers, await containers.get(name), seconds, signal));
 }

@@ -1,6 +1,7 @@
 /** What is done to containers that are there: signals, the end, removal. */
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
+import { readable } from "../ffi/reactor.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { killCgroup } from "../runtime/cgroup.ts";
 import { freeze, setFrozen } from "../runtime/cgroup_freeze.ts";
@@ -16,6 +17,8 @@ import { hasEnded, KILL_MILLISECONDS, openProcess } from "./process.ts";
 const OWNER_MILLISECONDS = 5000;
 
 const SIGKILL = 9;
+/** How long one has to end by itself where nobody says otherwise. */
+const STOP_SECONDS = 10;
 
 /** No restart policy starts it again from now on. */
 function wantedStopped(containers: Containers, { record }: Found, how: ContainerRecord["stopped"] = "by hand"): void {
@@ -46,12 +49,13 @@ export function kill(containers: Containers, found: Found, signal: string): void
  * Stops a container: its stop signal, and when that does not end it in time, SIGKILL for all that is in it. One that does not
  * run is stopped already. The command that runs it gets the time to write down its end (or to remove it) before this returns.
  *
+ * @param seconds that it gets; without them those it was made with, or 10. Less than 0: as long as it takes.
  * @throws {MiniError} when not even SIGKILL ends it.
  */
 export async function stop(
   containers: Containers,
   found: Found,
-  seconds: number,
+  seconds = found.record.config.stopTimeout ?? STOP_SECONDS,
   signal?: string,
   how?: ContainerRecord["stopped"],
 ): Promise<void> {
@@ -76,6 +80,7 @@ async function end(containers: Containers, found: Found, seconds: number, signal
     emitContainer(containers.state, found.record, "kill", { signal: String(number) });
     // One that is paused gets the signal when it goes on.
     if (found.running?.cgroup) setFrozen(found.running.cgroup, false);
+    if (seconds < 0) return void await readable(fd);
     if (seconds > 0 && await hasEnded(fd, seconds * 1000)) return;
     if (found.running?.cgroup) killCgroup(found.running.cgroup);
     else {

@@ -81,6 +81,8 @@ export interface CreateOptions {
   readonly names?: NamesConfig | undefined;
   readonly rights: RightsOptions;
   readonly stopSignal?: string | undefined;
+  readonly stopTimeout?: number | undefined;
+  readonly domainname?: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly capabilities: string[];
   readonly rlimits: Rlimit[];
@@ -273,6 +275,8 @@ function describe(
     tty: options.tty,
     openStdin: options.interactive,
     stopSignal,
+    ...options.stopTimeout === undefined ? {} : { stopTimeout: options.stopTimeout },
+    ...options.domainname === undefined ? {} : { domainname: options.domainname },
     network: rights.network,
     ...options.names ? { names: options.names } : {},
     ...networkConfig(options.network, Object.keys(image.ExposedPorts ?? {})),

@@ -1,14 +1,15 @@
 /** A container in the foreground: its streams are ours, signals to us are its own, and it does not outlive our terminal. */
 import { Errno, errnoMeaning, MiniError } from "../ffi/errors.ts";
-import { F_DUPFD_CLOEXEC } from "../ffi/constants.ts";
-import { close, syscall } from "../ffi/kernel.ts";
+import { O_WRONLY } from "../ffi/constants.ts";
+import { close } from "../ffi/kernel.ts";
+import { open } from "../ffi/open.ts";
 import type { ExitStatus } from "../ffi/exit_status.ts";
-import { isTerminal, makeRaw, setWindowSize, windowSize } from "../ffi/terminal.ts";
+import { isTerminal, windowSize } from "../ffi/terminal.ts";
 import type { Container, StartOptions } from "../runtime/container.ts";
 import type { Signals } from "./signals.ts";
-import { copyIn, copyOut, End, makePipes, type Pipes, setNonBlocking } from "./stdio.ts";
+import { copyIn, copyOut, type End, makePipes, type Pipes } from "./stdio.ts";
 
-const SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15, SIGCONT = 18;
+const SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGKILL = 9, SIGPIPE = 13, SIGTERM = 15;
 /** The so many-th SIGINT or SIGTERM kills, since a PID 1 may ignore those before. */
 const IMPATIENT_AFTER = 3;
 /** How long a container has whose terminal is gone. */
@@ -58,6 +59,8 @@ export interface ForegroundOptions {
   readonly unkillable: boolean;
   /** Is given what it prints, before that is printed here. */
   readonly keep?: Keep | undefined;
+  /** Those of its output streams that are not shown here. */
+  readonly hidden?: readonly (1 | 2)[] | undefined;
 }
 
 /** Starts the process with these streams. */
@@ -75,7 +78,8 @@ export async function startInForeground(options: ForegroundOptions, begin: Begin
     const container = await begin({ windowSize: terminalSize() });
     return {
       container,
-      finish: (signals) => withTerminal(container, signals, options),
+      // Nothing of it is loaded without a terminal.
+      finish: async (signals) => (await import("./foreground_terminal.ts")).withTerminal(container, signals, options),
       discard: () => discard(container, () => container.terminal === undefined || close(container.terminal)),
     };
   }
@@ -109,7 +113,8 @@ async function discard(container: Container, closeStreams: () => void): Promise<
   });
 }
 
-function terminalSize() {
+/** The size of our terminal; undefined if we have none. */
+export function terminalSize() {
   return windowSize(1) ?? windowSize(0);
 }
 
@@ -202,14 +207,15 @@ async function withPipes(
   container: Container,
   signals: Signals,
   pipes: Pipes,
-  { unkillable, keep }: ForegroundOptions,
+  { unkillable, keep, hidden = [] }: ForegroundOptions,
 ): Promise<Ended> {
   using forwarding = new Forwarding(container);
   const stop = new AbortController();
   const timers: ReturnType<typeof setTimeout>[] = [];
-  let brokenPipe = false;
+  let brokenPipe = false, nothing: number | undefined;
   const copy = async (from: Pipes["output"], to: 1 | 2) => {
-    const result = await copyOut(from.fd, to, undefined, keep && ((bytes) => keep(to, bytes)), forwarding.ended);
+    const shown = hidden.includes(to) ? (nothing ??= openNothing()) : to;
+    const result = await copyOut(from.fd, shown, undefined, keep && ((bytes) => keep(to, bytes)), forwarding.ended);
     // The container learns it as any program in a pipeline does.
     from.close();
     if (result !== Errno.EPIPE) return result;
@@ -237,86 +243,15 @@ async function withPipes(
     stop.abort();
     for (const timer of timers) clearTimeout(timer);
     pipes.close();
+    if (nothing !== undefined) close(nothing);
   }
 }
+
+/** Where what is not shown goes. */
+const openNothing = () => open("/dev/null", O_WRONLY);
 
 /** The result or failure of one promise, once another has settled too. */
 export async function afterwards<T>(main: Promise<T>, other: Promise<unknown>): Promise<T> {
   await Promise.allSettled([main, other]);
   return await main;
-}
-
-/**
- * Copies between our terminal and a container's, which is closed at the end, and hands signals on until it has ended.
- *
- * @param interactive our standard input is a terminal, and its keys are the container's. @param detach makes what looks for
- *   detach keys among them, and calls `found`: the container is left as it is then.
- */
-export async function withTerminal(
-  container: Shown,
-  signals: Signals,
-  { interactive, keep, detach }: Pick<ForegroundOptions, "interactive" | "keep"> & {
-    detach?: (found: () => void) => (keys: Uint8Array) => Uint8Array;
-  },
-): Promise<Ended> {
-  if (container.terminal === undefined) return { status: await container.wait() }; // it failed before, and says so
-  const terminal = new End(container.terminal);
-  // Both of its directions are waited for at the same time, and a descriptor can be waited for once.
-  const keys = new End(syscall("fcntl", terminal.fd, F_DUPFD_CLOEXEC, 0));
-  setNonBlocking(terminal.fd);
-  const stop = new AbortController();
-  const resize = () => {
-    const size = terminalSize();
-    if (size && !stop.signal.aborted) setWindowSize(terminal.fd, size);
-  };
-  const raw = interactive ? makeRaw(0) : undefined;
-  const restore = () => raw?.restore();
-  // Deno.exit anywhere else, and errors that nobody catches, come by here.
-  globalThis.addEventListener("unload", restore);
-  Deno.addSignalListener("SIGWINCH", resize);
-  using forwarding = new Forwarding(container);
-  const receive = (signal: number) => {
-    if (signal === SIGCONT) {
-      // The shell that stopped us has given the terminal settings of its own, and perhaps another size.
-      raw?.again();
-      resize();
-    }
-    return forwarding.receive(signal);
-  };
-  // As when the line of a terminal is cut: what is in the container sees its own hung up, too.
-  const hangUp = () => {
-    stop.abort();
-    forwarding.hangUp();
-    terminal.close();
-    keys.close();
-  };
-  try {
-    resize();
-    return await signals.during(receive, async () => {
-      // Keys have no end in raw mode but one: our terminal was hung up.
-      const left = Promise.withResolvers<Ended>();
-      const filter = detach?.(() => {
-        stop.abort();
-        copying.then(() => left.resolve({ status: { code: 0, signaled: false, coreDumped: false }, left: 0 }));
-      });
-      if (interactive) copyIn(0, keys.fd, stop.signal, filter).then((atEnd) => atEnd && hangUp());
-      const kept = keep && ((bytes: Uint8Array) => keep(1, bytes));
-      const copying = copyOut(terminal.fd, 1, stop.signal, kept, forwarding.ended).then((result) => {
-        if (result !== 0) hangUp(); // nobody sees it any more
-        return result;
-      });
-      const ended = afterwards(forwarding.wait([terminal]), copying).then(async (status) => ({
-        status,
-        ...lostOutput(await copying),
-      }));
-      return await Promise.race([ended, left.promise]);
-    });
-  } finally {
-    stop.abort();
-    restore();
-    globalThis.removeEventListener("unload", restore);
-    Deno.removeSignalListener("SIGWINCH", resize);
-    terminal.close();
-    keys.close();
-  }
 }

@@ -44,7 +44,7 @@ export function inspection(containers: Containers, found: Found): Record<string,
     Config: {
       ...config.exposed ? { ExposedPorts: Object.fromEntries(config.exposed.map((port) => [port, {}])) } : {},
       Hostname: config.hostname,
-      Domainname: "",
+      Domainname: config.domainname ?? "",
       User: config.user,
       AttachStdin: config.openStdin,
       AttachStdout: true,
@@ -62,6 +62,7 @@ export function inspection(containers: Containers, found: Found): Record<string,
       OnBuild: null,
       Labels: config.labels,
       StopSignal: config.stopSignal,
+      ...config.stopTimeout === undefined ? {} : { StopTimeout: config.stopTimeout },
     },
   };
 }

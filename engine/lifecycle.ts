@@ -60,7 +60,7 @@ export async function startAttached(
 export async function restartContainer(
   containers: Containers,
   found: Found,
-  seconds: number,
+  seconds: number | undefined,
   signal: string | undefined,
   note: Note,
 ): Promise<void> {

@@ -22,25 +22,37 @@ export function readEnv(text: string, own: (name: string) => string | undefined)
 
 /** A file of `NAME=value` lines; empty lines and lines that begin with # are passed over. @throws {MiniError} naming the line. */
 export function readEnvFile(path: string, own: (name: string) => string | undefined): string[] {
+  return linesOf("env-file", path).flatMap(({ text, number }) => {
+    try {
+      return readEnv(text, own);
+    } catch {
+      throw new MiniError(`--env-file ${path}, line ${number}: ${JSON.stringify(text)} is not NAME=value or NAME`);
+    }
+  });
+}
+
+/** A file of `key=value` lines, as for `--label`. @throws {MiniError} naming the line. */
+export function readLabelFile(path: string): string[] {
+  return linesOf("label-file", path).map(({ text, number }) => {
+    if (!text.startsWith("=")) return text;
+    throw new MiniError(`--label-file ${path}, line ${number}: ${JSON.stringify(text)} is not key=value or key`);
+  });
+}
+
+/** The lines of a file that say something. */
+function linesOf(flag: string, path: string): { text: string; number: number }[] {
   let content: string;
   try {
     content = new TextDecoder("utf-8", { fatal: true }).decode(Deno.readFileSync(path));
   } catch (error) {
     throw new MiniError(
       error instanceof TypeError
-        ? `--env-file ${path} is not UTF-8 text`
-        : `--env-file ${path} cannot be read: ${(error as Error).message}`,
+        ? `--${flag} ${path} is not UTF-8 text`
+        : `--${flag} ${path} cannot be read: ${(error as Error).message}`,
     );
   }
-  return content.split("\n").flatMap((line, i) => {
-    const text = line.replace(/\r$/, "").trimStart();
-    if (text === "" || text.startsWith("#")) return [];
-    try {
-      return readEnv(text, own);
-    } catch {
-      throw new MiniError(`--env-file ${path}, line ${i + 1}: ${JSON.stringify(text)} is not NAME=value or NAME`);
-    }
-  });
+  return content.split("\n").map((line, i) => ({ text: line.replace(/\r$/, "").trimStart(), number: i + 1 }))
+    .filter(({ text }) => text !== "" && !text.startsWith("#"));
 }
 
 /** Variables in the order they came, the last of each name counting; a name without a value takes it away. */

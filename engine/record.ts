@@ -30,6 +30,10 @@ export interface ContainerConfig {
   tty: boolean;
   openStdin: boolean;
   stopSignal: string;
+  /** Seconds that it has to end by itself when it is stopped; less than 0: as long as it takes. */
+  stopTimeout?: number;
+  /** Its NIS domain name. */
+  domainname?: string;
   network: NetworkMode;
   /** The networks that it is in when it runs. */
   networks?: readonly NetworkAttachment[];

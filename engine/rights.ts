@@ -237,10 +237,11 @@ export function applyRights(spec: Spec, rights: Rights, root: string): Spec {
       ...userns.container === undefined ? {} : { path: `container:${userns.container}` },
     });
   }
-  const { hostname, ...rest } = spec;
+  const { hostname, domainname, ...rest } = spec;
   return labelSpec({
     ...rest,
     ...hostname === undefined || rights.uts !== "private" ? {} : { hostname },
+    ...domainname === undefined || rights.uts !== "private" ? {} : { domainname },
     process: { ...spec.process, noNewPrivileges: security.noNewPrivileges },
     mounts: (spec.mounts ?? []).flatMap((mount) => adaptMount(mount, rights, root)),
     linux: {

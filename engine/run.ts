@@ -28,7 +28,7 @@ export async function run(
   source: Source,
   options: CreateOptions,
   note: Note,
-  { detachKeys, ...watch }: Watching = {},
+  { detachKeys, hidden, withoutInput = false, ...watch }: Watching = {},
 ): Promise<number> {
   try {
     if (options.tty && options.interactive) checkTerminal();
@@ -42,8 +42,8 @@ export async function run(
       if (interruptedBy !== undefined) return 128 + interruptedBy;
       throw error;
     }
-    const { interactive } = options;
-    return await runMade(containers, made, signals, { interactive, fresh: true, watch, detachKeys }, note);
+    const interactive = options.interactive && !withoutInput;
+    return await runMade(containers, made, signals, { interactive, fresh: true, watch, detachKeys, hidden }, note);
   } catch (error) {
     throw explainHost(error, containers);
   }
@@ -53,6 +53,10 @@ export async function run(
 export interface Watching extends Pick<StartOptions, "explain" | "step"> {
   /** The bytes that detach from a container with a terminal, which goes on then. */
   readonly detachKeys?: readonly number[];
+  /** Those of its output streams that are not shown. */
+  readonly hidden?: readonly (1 | 2)[];
+  /** Our standard input is not the container's, even if that has one. */
+  readonly withoutInput?: boolean;
 }
 
 /** How a container is run in the foreground. */
@@ -64,6 +68,7 @@ export interface ForegroundRun {
   /** It was made by this very command: if it does not come to run, nobody has been promised anything. */
   readonly fresh: boolean;
   readonly detachKeys?: readonly number[] | undefined;
+  readonly hidden?: readonly (1 | 2)[] | undefined;
 }
 
 /** Whether a container is to go on without the command that shows it: one that can be detached from, or is restarted. */
@@ -84,10 +89,10 @@ export async function runMade(
   how: ForegroundRun,
   note: Note,
 ): Promise<number> {
-  const { interactive, fresh, watch, detachKeys = [] } = how;
+  const { interactive, fresh, watch, detachKeys = [], hidden } = how;
   if (outlivesUs(made.record, how)) {
     const { runShown } = await import("./shown.ts"), { explain } = watch ?? {};
-    return await runShown(containers, made, signals, { interactive, fresh, detachKeys, explain }, note);
+    return await runShown(containers, made, signals, { interactive, fresh, detachKeys, explain, hidden }, note);
   }
   const { lock } = made, { id, autoRemove, config } = made.record;
   let keep = !fresh, ran = false;
@@ -103,6 +108,7 @@ export async function runMade(
         uid: ownerOf(spec),
         unkillable: !config.init && isNew(spec, "pid"),
         keep: log.keep,
+        hidden,
       },
       (streams) => start(spec, { ...common, ...streams }),
     );

@@ -16,7 +16,8 @@ import { removeContainer } from "./control.ts";
 import type { Made } from "./create.ts";
 import { DetachKeys } from "./detach_keys.ts";
 import { startInBackground } from "./detached.ts";
-import { afterwards, type Ended, Forwarding, type Keep, lostOutput, type Shown, withTerminal } from "./foreground.ts";
+import { afterwards, type Ended, Forwarding, type Keep, lostOutput, type Shown } from "./foreground.ts";
+import { withTerminal } from "./foreground_terminal.ts";
 import { emitContainer } from "./events.ts";
 import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
@@ -45,6 +46,8 @@ export interface ShowOptions {
   /** It was made by this very command: if that is interrupted before it runs, nothing of it stays. */
   readonly fresh: boolean;
   readonly explain?: StartOptions["explain"];
+  /** Those of its output streams that are not shown. */
+  readonly hidden?: readonly (1 | 2)[] | undefined;
 }
 
 /**
@@ -82,7 +85,7 @@ export async function runShown(
     const running = containers.running(id);
     if (!running?.shim) throw new MiniError(`container ${name} was removed while it was being started`);
     const ended = await show(containers, made, running, signals, input, options);
-    input = undefined;
+    if (options.interactive) input = undefined; // it was closed at its end
     const short = limitsEnd(running.cgroup);
     reader.close(); // what is left is the shim's to keep, or the monitor's to read
     if (ended.left !== undefined) {
@@ -131,7 +134,7 @@ async function show(
   running: RunningState,
   signals: Signals,
   input: number | undefined,
-  { interactive, detachKeys }: ShowOptions,
+  { interactive, detachKeys, hidden = [] }: ShowOptions,
 ): Promise<Ended> {
   const { record } = made;
   const { logFolder, limits } = logPlace(containers, record), log = new LogWriter(logFolder, limits);
@@ -149,7 +152,13 @@ async function show(
       kill: (signal) => process !== undefined && void trySyscall("pidfd_send_signal", process, signal, null, 0),
       wait: () => statusOf(`${containers.stateFolder(record.id)}/${STATUS_FILE}`, process, shim),
     };
-    if (!record.config.tty) return await withFifos(containers.stateFolder(record.id), shown, signals, input, keep);
+    if (!record.config.tty) {
+      const put = async (to: 1 | 2, bytes: Uint8Array) => {
+        await keep(to, bytes);
+        return hidden.includes(to) ? 0 : await writeOut(to, bytes);
+      };
+      return await withFifos(containers.stateFolder(record.id), shown, signals, interactive ? input : undefined, put);
+    }
     return await withTerminal(shown, signals, {
       interactive,
       keep,
@@ -186,7 +195,7 @@ async function withFifos(
   container: Shown,
   signals: Signals,
   input: number | undefined,
-  keep: Keep,
+  put: (to: 1 | 2, bytes: Uint8Array) => Promise<number>,
 ): Promise<Ended> {
   const stop = new AbortController(), ended = new AbortController();
   const left = Promise.withResolvers<Ended>();
@@ -200,10 +209,7 @@ async function withFifos(
   };
   const copy = async (name: "stdout" | "stderr", to: 1 | 2) => {
     const from = opened(open(`${folder}/${STREAMS[name]}`, O_RDONLY | O_NONBLOCK));
-    const errno = await copyUntil(from.fd, ended.signal, stop.signal, async (bytes) => {
-      await keep(to, bytes);
-      return await writeOut(to, bytes);
-    });
+    const errno = await copyUntil(from.fd, ended.signal, stop.signal, (bytes) => put(to, bytes));
     if (errno === Errno.EPIPE) leave(128 + SIGPIPE);
     return errno;
   };

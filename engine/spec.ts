@@ -111,6 +111,7 @@ export function buildSpec(config: ContainerConfig, options: SpecOptions): Spec {
     ociVersion: OCI_VERSION,
     root: { path: "merged", ...config.readonlyRootfs ? { readonly: true } : {} },
     hostname: config.hostname,
+    ...config.domainname === undefined ? {} : { domainname: config.domainname },
     process: {
       terminal: config.tty,
       cwd: config.workingDir,

@@ -22,6 +22,7 @@ export const containerFlags: readonly Flag[] = [
     description: "Write the container's ID to this file, which must not exist",
   },
   { name: "label", short: "l", kind: "list", description: "Set a label, key=value" },
+  { name: "label-file", kind: "list", complete: "file", description: "Read labels from a file" },
   {
     name: "pull",
     kind: "choice",
@@ -52,6 +53,13 @@ export const containerFlags: readonly Flag[] = [
     description: "Run an init as PID 1 that forwards signals and reaps processes",
   },
   { name: "stop-signal", kind: "string", heading: PROCESS, description: "Signal that stops the container" },
+  {
+    name: "stop-timeout",
+    kind: "integer",
+    min: -1,
+    heading: PROCESS,
+    description: "Seconds that it has to stop before it is killed, 10; -1: as long as it takes",
+  },
   {
     name: "restart",
     kind: "string",

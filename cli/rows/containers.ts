@@ -9,11 +9,11 @@ const STOPPING: readonly Flag[] = [
   { name: "signal", short: "s", kind: "string", description: "Signal to send instead of the container's own" },
   {
     name: "time",
+    aliases: ["timeout"],
     short: "t",
     kind: "integer",
-    min: 0,
-    default: "10",
-    description: "Seconds to wait before killing it",
+    min: -1,
+    description: "Seconds until it is killed, its own or 10; -1: as long as it takes",
   },
 ];
 

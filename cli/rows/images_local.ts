@@ -41,6 +41,7 @@ export const rmi: CommandRow = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
   flags: [
     { name: "force", short: "f", kind: "boolean", description: "Also with several names, or used by a container" },
+    { name: "no-prune", kind: "boolean", description: "Keep parents without a name, of which mini keeps none" },
   ],
   positionals: { min: 1, needs: "an image", complete: ["image"], repeat: true },
   examples: [{ command: "mini rmi alpine", comment: "Its name, and with its last name the image" }, {

@@ -8,13 +8,20 @@ const NETWORK = "Network";
 export const networkFlags: readonly Flag[] = [
   {
     name: "network",
+    aliases: ["net"],
     kind: "list",
     placeholder: "network",
     heading: NETWORK,
     complete: "network",
     description: "Network: its name, none, host, container:NAME",
   },
-  { name: "network-alias", kind: "list", heading: NETWORK, description: "A further name of it in its network" },
+  {
+    name: "network-alias",
+    aliases: ["net-alias"],
+    kind: "list",
+    heading: NETWORK,
+    description: "A further name of it in its network",
+  },
   { name: "ip", kind: "string", heading: NETWORK, description: "IPv4 address, as 172.30.0.5" },
   { name: "ip6", kind: "string", heading: NETWORK, description: "IPv6 address, as fd00::5" },
   { name: "mac-address", kind: "string", heading: NETWORK, description: "Hardware address, as 02:42:ac:11:00:02" },
@@ -25,7 +32,13 @@ export const networkFlags: readonly Flag[] = [
     heading: NETWORK,
     description: "Domain in which names are looked up; . for none",
   },
-  { name: "dns-option", kind: "list", heading: NETWORK, description: "Option of resolv.conf, as ndots:2" },
+  {
+    name: "dns-option",
+    aliases: ["dns-opt"],
+    kind: "list",
+    heading: NETWORK,
+    description: "Option of resolv.conf, as ndots:2",
+  },
   {
     name: "add-host",
     kind: "list",

@@ -13,6 +13,7 @@ const join = (name: string, what: string, values: readonly string[]): Flag => ({
 
 export const rightsFlags: readonly Flag[] = [
   { name: "hostname", short: "h", kind: "string", heading, description: "Host name of the container" },
+  { name: "domainname", kind: "string", heading, description: "NIS domain name of the container" },
   join("ipc", "IPC and /dev/shm", ["private", "shareable", "none", "host"]),
   join("pid", "Processes that it sees", ["private", "host"]),
   join("uts", "Host name", ["private", "host"]),

@@ -7,6 +7,7 @@ import { containerFlags } from "./container_flags.ts";
 /** `mini run` without its implementation. */
 export const run: CommandRow = {
   name: "run",
+  aliases: ["container run"],
   signals: "forwarded",
   group: "Run containers",
   summary: "Create and run a new container from an image",
@@ -31,6 +32,13 @@ export const run: CommandRow = {
       description: "Wait for Enter before each system call that makes the container",
     },
     { name: "detach", short: "d", kind: "boolean", description: "Run it in the background and print its ID" },
+    {
+      name: "attach",
+      short: "a",
+      kind: "list",
+      values: ["stdin", "stdout", "stderr"],
+      description: "Connect only this stream of ours: stdin, stdout, stderr",
+    },
     detachKeys,
     ...containerFlags,
   ],

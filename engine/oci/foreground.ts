@@ -2,7 +2,7 @@
 import { shellStatus } from "../../ffi/exit_status.ts";
 import { isTerminal } from "../../ffi/terminal.ts";
 import type { Container } from "../../runtime/container.ts";
-import { withTerminal } from "../foreground.ts";
+import { withTerminal } from "../foreground_terminal.ts";
 import { Signals } from "../signals.ts";
 
 /**
