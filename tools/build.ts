@@ -77,7 +77,7 @@ export function bundleParts(): Record<string, string> {
   }
 }
 
-const MAIN = "main.js", HOT = HOT_COMMANDS.map((paths) => paths.map(bundledName));
+const MAIN = "main.js", HOT = Object.values(HOT_COMMANDS).map((paths) => paths.map(bundledName));
 
 /** The modules among the parts. */
 const modulesOf = (parts: Record<string, string>) =>

@@ -4,20 +4,21 @@ const COMMON = ["cli/globals.ts", "cli/parse.ts"];
 const OCI = "cli/oci/main.ts";
 
 /** Of each such command, the modules that it imports dynamically each time; those that they import statically follow. */
-export const HOT_COMMANDS: readonly (readonly string[])[] = [
-  [], // --version
-  [...COMMON, "cli/rows/run.ts", "cli/run.ts", "images/starter.ts"],
-  [...COMMON, "cli/rows/exec.ts", "cli/exec.ts"],
-  [...COMMON, "cli/rows/ps.ts", "cli/ps.ts"],
-  [OCI, "cli/oci/create.ts"],
-  [OCI, "cli/oci/start.ts"],
-  [OCI, "cli/oci/state.ts"],
-  [OCI, "cli/oci/kill.ts"],
-  [OCI, "cli/oci/delete.ts"],
-];
+export const HOT_COMMANDS = {
+  "--version": [],
+  "run": [...COMMON, "cli/rows/run.ts", "cli/run.ts", "images/starter.ts"],
+  "run -d": [...COMMON, "cli/rows/run.ts", "cli/run.ts", "images/starter.ts", "engine/background.ts"],
+  "exec": [...COMMON, "cli/rows/exec.ts", "cli/exec.ts"],
+  "ps": [...COMMON, "cli/rows/ps.ts", "cli/ps.ts", "ffi/redirect_signal.ts"],
+  "oci create": [OCI, "cli/oci/create.ts"],
+  "oci start": [OCI, "cli/oci/start.ts"],
+  "oci state": [OCI, "cli/oci/state.ts"],
+  "oci kill": [OCI, "cli/oci/kill.ts"],
+  "oci delete": [OCI, "cli/oci/delete.ts"],
+} satisfies Record<string, readonly string[]>;
 
 /** Them all. */
-export const HOT_MODULES: readonly string[] = [...new Set(HOT_COMMANDS.flat())];
+export const HOT_MODULES: readonly string[] = [...new Set(Object.values(HOT_COMMANDS).flat())];
 
 /**
  * The name of one of them in the bundle, where all modules are in one folder. It is no longer than any name by which another

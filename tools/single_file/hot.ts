@@ -25,8 +25,12 @@ function closure(modules: Readonly<Record<string, string>>, names: readonly stri
   return found;
 }
 
+/** Opening a script takes as long as evaluating 2 kB more of it. */
+const SMALL_BYTES = 2000;
+
 /**
- * The hot scripts. Each evaluates to an object that has the modules' functions by the modules' names.
+ * The hot scripts. Modules that few commands need, and that are small together, are in the script that all of them need. Each
+ * evaluates to an object that has the modules' functions by the modules' names.
  *
  * @param hot of each command that shall start fast, the modules that it imports dynamically
  */
@@ -40,6 +44,12 @@ export function hotScripts(
   for (const name of Object.keys(modules).sort()) {
     const commands = needed.flatMap((names, i) => names.has(name) ? [i] : []).join();
     if (commands !== "") groups.set(commands, [...groups.get(commands) ?? [], name]);
+  }
+  const all = hot.map((_, i) => i).join();
+  for (const [commands, names] of groups) {
+    if (commands === all || names.reduce((sum, name) => sum + modules[name]!.length, 0) >= SMALL_BYTES) continue;
+    groups.set(all, [...groups.get(all) ?? [], ...names]);
+    groups.delete(commands);
   }
   return [...groups.values()].map((names, i) => {
     let text = "(", line = 1;

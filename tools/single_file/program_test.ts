@@ -66,11 +66,14 @@ const HOT = {
 
 Deno.test("modules that the same commands need are one script, and each is evaluated once", async () => {
   const hot = [[], ["one.js"], ["two.js"]];
+  const large = (text: string) => text.replace("export", `var large="${"x".repeat(2000)}";export`);
+  const modules = { ...HOT, "one.js": large(HOT["one.js"]), "deep.js": large(HOT["deep.js"]) };
   assertEquals(
-    hotScripts(HOT, "main.js", hot).map(({ modules }) => modules.map(([name]) => name)),
-    [["deep.js"], ["main.js", "shared.js"], ["one.js"], ["two.js"]],
+    hotScripts(modules, "main.js", hot).map(({ modules }) => modules.map(([name]) => name)),
+    // two.js is small.
+    [["deep.js"], ["main.js", "shared.js", "two.js"], ["one.js"]],
   );
-  assertEquals(await run(HOT, { hot }), ["shared", 1, "one", 3, "ü€1"]);
+  assertEquals(await run(modules, { hot }), ["shared", 1, "one", 3, "ü€1"]);
 });
 
 Deno.test("a hot script is compiled with the code cache that was made of it, and a cold one evaluated", async () => {

@@ -60,6 +60,9 @@ export function rootfs(busybox: Uint8Array, applets: readonly string[]): TarEntr
     { path: "etc/group", mode: 0o644, content: GROUP },
     { path: "etc/shadow", mode: 0o640, content: PASSWD.replaceAll(/^(\w[\w-]*):.*$/gm, "$1:*:::::::") },
     { path: "etc/hosts", mode: 0o644, content: HOSTS },
+    // Every container's own are mounted here: where the image has none, each would have to make them in its layer.
+    { path: "etc/hostname", mode: 0o644, content: "" },
+    { path: "etc/resolv.conf", mode: 0o644, content: "" },
     { path: "etc/profile", mode: 0o644, content: PROFILE },
     { path: "etc/shells", mode: 0o644, content: "/bin/sh\n/bin/ash\n" },
     {
