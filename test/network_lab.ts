@@ -94,7 +94,8 @@ export function networkTest(
       return stdout;
     };
     const mini = (args: readonly string[], options?: RunOptions) => host([...context.command, ...args], options);
-    const script = async (text: string) => succeed(await host(["sh", "-ec", text]), text);
+    // Some are long loops, and the machine may be busy.
+    const script = async (text: string) => succeed(await host(["sh", "-ec", text], { timeout: 240_000 }), text);
     await script(SETUP(there.pid));
     await body({
       ...context,
