@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { O_NONBLOCK, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/constants.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
 import { readable } from "../../ffi/reactor.ts";
@@ -155,9 +155,15 @@ Deno.test("without anybody to ask there is an answer that says so", { sanitizeOp
   await server.close();
 });
 
+Deno.test("an address that means another machine at each interface has the number of its own", () => {
+  const scope = (place: string) => new DataView(socketAddress(place, 53).buffer).getUint32(24, true);
+  assertEquals([scope("fe80::1%lo"), scope("fe80::1")], [1, 0]);
+  assertThrows(() => socketAddress("fe80::1%nosuch", 53), Error, "there is no interface nosuch");
+});
+
 Deno.test("the host's resolvers are those of resolv.conf, behind systemd-resolved the real ones", () => {
   const text = "# a\nnameserver 127.0.0.53\n nameserver fe80::1%eth0\nsearch a.example b.example\noptions edns0\n";
-  assertEquals(nameservers(text), ["127.0.0.53", "fe80::1"]);
+  assertEquals(nameservers(text), ["127.0.0.53", "fe80::1%eth0"]);
   assertEquals(searchDomains(text), ["a.example", "b.example"]);
   const folder = Deno.makeTempDirSync(), path = `${folder}/resolv.conf`, behind = `${folder}/behind`;
   try {
@@ -167,10 +173,7 @@ Deno.test("the host's resolvers are those of resolv.conf, behind systemd-resolve
     assertEquals(reachableConfiguration(path, behind), "nameserver 192.0.2.1\n# kept as it is\n");
     assertEquals(hostUpstreams(path)(), ["192.0.2.1"]);
     Deno.writeTextFileSync(path, text);
-    assertEquals(
-      reachableConfiguration(path, behind),
-      "nameserver fe80::1\nsearch a.example b.example\noptions edns0\n",
-    );
+    assertEquals(reachableConfiguration(path, behind), "search a.example b.example\noptions edns0\n");
     Deno.writeTextFileSync(behind, "nameserver 192.0.2.9\nnameserver 127.0.0.1\n");
     assertEquals(
       reachableConfiguration(path, behind),

@@ -2,6 +2,8 @@
 import { SOCK_CLOEXEC, SOCK_DGRAM } from "../../ffi/constants.ts";
 import { Errno, SyscallError } from "../../ffi/errors.ts";
 import { close, syscall, trySyscall } from "../../ffi/kernel.ts";
+import { Netlink, NETLINK_ROUTE } from "../../ffi/netlink.ts";
+import { getLink, readLink } from "../../ffi/netlink_route.ts";
 import { addressBytes } from "./message.ts";
 
 const AF_INET = 2, AF_INET6 = 10, SOCK_NONBLOCK = 0o4000;
@@ -12,12 +14,22 @@ const ECONNREFUSED = 111;
 /** struct sockaddr_in6 is the longest. */
 const ADDRESS_BYTES = 28;
 
-/** struct sockaddr_in or sockaddr_in6. */
-export function socketAddress(address: string, port: number): Uint8Array<ArrayBuffer> {
+/** The number of an interface, for the addresses that mean another machine at each: `fe80::1%eth0`. */
+function scopeOf(zone: string): number {
+  using netlink = Netlink.open(NETLINK_ROUTE);
+  const link = netlink.get(getLink(zone));
+  if (!link) throw new Error(`there is no interface ${zone}`);
+  return readLink(link).index;
+}
+
+/** struct sockaddr_in or sockaddr_in6. @throws {Error} for a zone that is no interface of this host. */
+export function socketAddress(place: string, port: number): Uint8Array<ArrayBuffer> {
+  const [address = "", zone] = place.split("%");
   const v6 = address.includes(":"), bytes = new Uint8Array(v6 ? ADDRESS_BYTES : 16), view = new DataView(bytes.buffer);
   view.setUint16(0, v6 ? AF_INET6 : AF_INET, true);
   view.setUint16(2, port);
   bytes.set(addressBytes(address), v6 ? 8 : 4);
+  if (zone !== undefined) view.setUint32(24, scopeOf(zone), true);
   return bytes;
 }
 

@@ -5,9 +5,9 @@ const BEHIND_RESOLVED = "/run/systemd/resolve/resolv.conf";
 /** Where a host without any asks, as resolv.conf(5) says. */
 const LOOPBACK = "127.0.0.1";
 
-/** The `nameserver` lines, in order. */
+/** The `nameserver` lines, in order: `192.0.2.1`, `fe80::1%eth0`. */
 export function nameservers(text: string): string[] {
-  return [...text.matchAll(/^\s*nameserver\s+([0-9a-fA-F.:]+)(?:%\S+)?\s*$/gm)].map(([, address]) => address!);
+  return [...text.matchAll(/^\s*nameserver\s+([0-9a-fA-F.:]+(?:%\S+)?)\s*$/gm)].map(([, address]) => address!);
 }
 
 /** The words of the last `search` or `domain` line. */
@@ -48,17 +48,18 @@ export function hostUpstreams(path = "/etc/resolv.conf"): () => readonly string[
 }
 
 /**
- * What a container that asks the host's resolvers itself can reach: on a loopback address there is nobody in its own network.
- * Behind systemd-resolved's stub are the real ones.
+ * What a container that asks the host's resolvers itself can reach: on a loopback address there is nobody in its own network, and
+ * the interface of `fe80::1%eth0` is the host's. Behind systemd-resolved's stub are the real ones.
  *
  * @returns the content of a resolv.conf; without any `nameserver` if there is none to be reached.
  */
 export function reachableConfiguration(path = "/etc/resolv.conf", behind = BEHIND_RESOLVED): string {
   const text = read(path) ?? "";
   const isLoopback = (address: string) => address.startsWith("127.") || address === "::1";
-  if (!nameservers(text).some(isLoopback)) return text;
-  const real = read(behind);
-  const servers = nameservers(real ?? text).filter((address) => !isLoopback(address));
+  const isOnHost = (address: string) => isLoopback(address) || address.includes("%");
+  if (!nameservers(text).some(isOnHost)) return text;
+  const real = nameservers(text).some(isLoopback) ? read(behind) : undefined;
+  const servers = nameservers(real ?? text).filter((address) => !isOnHost(address));
   const search = searchDomains(text), options = resolverOptions(text);
   return [
     ...servers.map((address) => `nameserver ${address}`),
