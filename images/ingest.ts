@@ -1,7 +1,9 @@
 /** A blob that comes into the store, in parts if need be: written, verified, and only then given its name. */
+import { O_RDONLY } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { ftruncate, lseek, pread, startWriteback, writeAll } from "../ffi/files.ts";
 import { close, syscall } from "../ffi/kernel.ts";
+import { open } from "../ffi/open.ts";
 import { createHasher, type Hasher } from "./digest.ts";
 import { fsyncFolder } from "./file_lock.ts";
 import type { Descriptor } from "./types.ts";
@@ -17,7 +19,8 @@ export class Ingest {
 
   private constructor(
     private fd: number,
-    private readonly path: string,
+    /** Where it is until it is committed. */
+    readonly path: string,
     private readonly finalPath: string,
     private readonly descriptor: Descriptor,
     private hasher: Hasher,
@@ -61,6 +64,17 @@ export class Ingest {
       startWriteback(this.fd);
       this.unsynced = 0;
     }
+  }
+
+  /**
+   * Another descriptor of the file, for reading what has been written; the caller's to close. It stays that file whatever
+   * becomes of its name: as soon as the blob has its final one, another command may take the old one for a file of its own,
+   * only to learn that the blob is here.
+   *
+   * @throws {SyscallError}
+   */
+  openForReading(): number {
+    return open(`/proc/self/fd/${this.fd}`, O_RDONLY);
   }
 
   /**

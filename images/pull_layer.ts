@@ -1,7 +1,8 @@
 /** One layer of a pull: its blob into the store, and at the same time its files. */
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
+import { close } from "../ffi/kernel.ts";
 import type { Ingest } from "./ingest.ts";
-import { parseDigest, shortId } from "./digest.ts";
+import { shortId } from "./digest.ts";
 import type { Progress } from "./progress.ts";
 import type { Unpacking, UnpackPool } from "./pull_workers.ts";
 import type { PullSource } from "./registry_pull.ts";
@@ -70,20 +71,19 @@ async function downloadAndUnpack(
   const { store, pool, progress } = context;
   const { digest, size } = descriptor;
   const id = shortId(digest);
-  const { algorithm, hex } = parseDigest(digest);
-  const partial = `${store.folder}/ingest/${algorithm}-${hex}`;
-  let isDownloaded = false;
+  let isDownloaded = false, reading = -1;
   // The unpacking begins with the first bytes; until then it is not known whether there will be any.
   let unpacking: Unpacking | undefined;
   const stopper = new AbortController();
   const begin = () => {
     if (unpacking || store.layers.has(diffID)) return;
+    reading = ingest.openForReading();
     const job = () => ({
       root: store.root,
       diffID,
       blobDigest: digest,
       size,
-      partial: isDownloaded ? undefined : partial,
+      partial: isDownloaded ? undefined : `/proc/self/fd/${reading}`,
       available: ingest.offset,
     });
     unpacking = pool.unpack(job, (bytes) => isDownloaded && progress.layer(id, "Extracting", bytes, size));
@@ -101,7 +101,7 @@ async function downloadAndUnpack(
     const signal = AbortSignal.any([context.signal, stopper.signal]);
     await download({ ...context, signal }, descriptor, ingest, grown);
     progress.layer(id, "Verifying Checksum");
-    await flush(partial);
+    await flush(ingest.path);
     commit(ingest, descriptor, context.source);
     isDownloaded = true;
     progress.layer(id, "Download complete");
@@ -119,6 +119,8 @@ async function downloadAndUnpack(
     throw new MiniError(`the disk of ${store.folder} is full; nothing of the layer ${digest} was kept`, undefined, {
       cause: error,
     });
+  } finally {
+    if (reading >= 0) close(reading);
   }
 }
 

@@ -17,7 +17,7 @@ export interface UnpackJob {
   readonly blobDigest: string;
   /** Bytes of the blob. */
   readonly size: number;
-  /** Where the blob is being written; undefined when it is whole and in its place. */
+  /** A path to the very file that is being written, under any name; undefined when the blob is whole and in its place. */
   readonly partial: string | undefined;
   /** How many bytes of it there are already. */
   readonly available: number;
@@ -78,13 +78,13 @@ export async function unpackJob(job: UnpackJob, growth: Growth, report: (bytes: 
   if (job.partial === undefined) {
     await store.layers.unpackBlob(job.diffID, job.blobDigest, { signal: growth.signal });
   } else {
-    await store.layers.unpack(job.diffID, follow(store, job, growth, report), { signal: growth.signal });
+    await store.layers.unpack(job.diffID, follow(job, growth, report), { signal: growth.signal });
   }
 }
 
 /** The bytes of a file that grows, to its end. */
-async function* follow(store: Store, job: UnpackJob, growth: Growth, report: (bytes: number) => void) {
-  using file = openGrowing(job.partial!, store.blobs.path(job.blobDigest));
+async function* follow(job: UnpackJob, growth: Growth, report: (bytes: number) => void) {
+  using file = Deno.openSync(job.partial!);
   let position = 0, reported = 0;
   // One buffer serves all: each piece has been consumed when the next one is asked for.
   const buffer = new Uint8Array(CHUNK_BYTES);
@@ -92,20 +92,10 @@ async function* follow(store: Store, job: UnpackJob, growth: Growth, report: (by
     if (growth.bytes === position) await growth.beyond(position);
     growth.signal.throwIfAborted();
     const count = file.readSync(buffer.subarray(0, Math.min(CHUNK_BYTES, growth.bytes - position)));
-    if (count === null) throw new Error(`${job.partial} is shorter than what was written to it`);
+    if (count === null) throw new Error(`the file of ${job.blobDigest} is shorter than what was written to it`);
     position += count;
     yield buffer.subarray(0, count);
     if (position - reported >= REPORT_BYTES) report(reported = position);
-  }
-}
-
-/** Opens the blob on its way, or in its place if it has just arrived there. */
-function openGrowing(partial: string, whole: string): Deno.FsFile {
-  try {
-    return Deno.openSync(partial);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return Deno.openSync(whole);
   }
 }
 
