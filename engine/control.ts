@@ -11,7 +11,7 @@ import { Busy, type Containers, type Found } from "./containers.ts";
 import { emitContainer } from "./events.ts";
 import { forgetWithVolumes } from "./forget.ts";
 import type { ContainerRecord } from "./record.ts";
-import { hasEnded, KILL_MILLISECONDS, openProcess } from "./process.ts";
+import { hasEnded, isAlive, KILL_MILLISECONDS, openProcess } from "./process.ts";
 
 /** How long the command that runs a container may take to write down its end, before others go on without it. */
 const OWNER_MILLISECONDS = 5000;
@@ -37,9 +37,16 @@ export function kill(containers: Containers, found: Found, signal: string): void
     throw new MiniError(`container ${found.record.name} is not running, so ${signalName(number)} cannot be sent to it`);
   }
   try {
-    const result = trySyscall("pidfd_send_signal", fd, number, null, 0);
-    if (result < 0 && result !== -Errno.ESRCH) throw new SyscallError("pidfd_send_signal", -result, signalName(number));
+    const send = (one: number) => {
+      const result = trySyscall("pidfd_send_signal", fd, one, null, 0);
+      if (result < 0 && result !== -Errno.ESRCH) {
+        throw new SyscallError("pidfd_send_signal", -result, signalName(number));
+      }
+    };
+    send(0); // whether we may
+    // Told before it is done: what becomes of it, others tell at once.
     emitContainer(containers.state, found.record, "kill", { signal: String(number) });
+    send(number);
   } finally {
     close(fd);
   }
@@ -60,15 +67,46 @@ export async function stop(
   how?: ContainerRecord["stopped"],
 ): Promise<void> {
   wantedStopped(containers, found, how);
-  await end(containers, found, seconds, signal);
-  const lock = await takeFromOwner(found.record.id, (id) => containers.take(id));
+  const { lock, ran } = await endAndTake(
+    containers,
+    found,
+    (one) => end(containers, one, seconds, signal),
+    containers.take,
+  );
   try {
     // Its shim has gone, and nobody else has seen it yet.
     if (lock?.fd !== undefined) await clearUpOnce(containers, found.record.id);
   } finally {
     if (lock?.fd !== undefined) close(lock.fd);
   }
-  if (found.running) emitContainer(containers.state, found.record, "stop");
+  if (ran) emitContainer(containers.state, found.record, "stop");
+}
+
+/** A lock that was taken; without a descriptor of one that nobody needs, because nobody is at work on the container. */
+type Taken = { readonly fd?: number };
+
+/**
+ * Ends a container, and locks it once whoever runs it is done with it. One that was only being started when it was found, by
+ * its policy or by another command, is ended when it runs.
+ *
+ * @returns the lock, undefined if that does not come to its end; and whether there was anything to end.
+ */
+async function endAndTake(
+  containers: Containers,
+  found: Found,
+  end: (one: Found) => Promise<void>,
+  take: (this: Containers, id: string) => Taken | undefined,
+): Promise<{ lock: Taken | undefined; ran: boolean }> {
+  let one = found, ran = false;
+  for (;;) {
+    ran ||= one.running !== undefined;
+    await end(one);
+    const lock = await takeFromOwner(containers, found.record.id, take, one);
+    if (lock !== "started") return { lock, ran };
+    const now = await containers.find(found.record.id);
+    if (!now) return { lock: {}, ran }; // it has run and is removed
+    one = now;
+  }
 }
 
 async function end(containers: Containers, found: Found, seconds: number, signal?: string): Promise<void> {
@@ -76,8 +114,8 @@ async function end(containers: Containers, found: Found, seconds: number, signal
   if (fd === undefined) return;
   try {
     const number = signalNumber(signal ?? found.record.config.stopSignal);
-    trySyscall("pidfd_send_signal", fd, number, null, 0);
     emitContainer(containers.state, found.record, "kill", { signal: String(number) });
+    trySyscall("pidfd_send_signal", fd, number, null, 0);
     // One that is paused gets the signal when it goes on.
     if (found.running?.cgroup) setFrozen(found.running.cgroup, false);
     if (seconds < 0) return void await readable(fd);
@@ -99,32 +137,44 @@ async function end(containers: Containers, found: Found, seconds: number, signal
 }
 
 /** The lock of a container, also of one that has none because nobody is at work on it; undefined while somebody is. */
-function takeWhole(containers: Containers, id: string): { fd?: number } | undefined {
+function takeWhole(this: Containers, id: string): Taken | undefined {
   try {
-    return { fd: containers.lock(id) };
+    return { fd: this.lock(id) };
   } catch (error) {
     if (error instanceof Busy) return undefined;
     throw error;
   }
 }
 
-/** Locks a container once the command that runs it is done with it; undefined if that does not come to its end. */
+/**
+ * Locks a container once the command that runs it is done with it; undefined if that does not come to its end.
+ *
+ * @param seen what it was when it was found. @returns "started" when it has begun to run since.
+ */
 async function takeFromOwner(
+  containers: Containers,
   id: string,
-  take: (id: string) => { fd?: number } | undefined,
-): Promise<{ fd?: number } | undefined> {
+  take: (this: Containers, id: string) => Taken | undefined,
+  seen?: Found,
+): Promise<Taken | undefined | "started"> {
   for (const limit = Date.now() + OWNER_MILLISECONDS;;) {
-    const lock = take(id);
+    const lock = take.call(containers, id);
     if (lock || Date.now() > limit) return lock;
+    const now = seen && containers.running(id);
+    if (now?.status === "running" && now.pid !== seen!.running?.pid && isAlive(now)) return "started";
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
 /** Locks a container that is to be removed, once whoever runs it is done with it. @throws {MiniError} when that does not end. */
-export async function takeWhenDone(containers: Containers, id: string, name: string): Promise<{ fd?: number }> {
-  const lock = await takeFromOwner(id, (id) => takeWhole(containers, id));
-  if (lock) return lock;
-  throw new MiniError(
+export async function takeWhenDone(containers: Containers, id: string, name: string): Promise<Taken> {
+  const lock = await takeFromOwner(containers, id, takeWhole);
+  if (!lock || lock === "started") throw stillOwned(name);
+  return lock;
+}
+
+function stillOwned(name: string): MiniError {
+  return new MiniError(
     `the command that runs container ${name} does not come to its end: it is stopped (Ctrl-Z), or nobody reads its output`,
   );
 }
@@ -142,20 +192,15 @@ export async function removeContainer(
   volumes = false,
 ): Promise<void> {
   const { id, name } = found.record;
-  if (found.running) {
+  if (force && (found.running || found.status === "restarting")) wantedStopped(containers, found);
+  const { lock } = await endAndTake(containers, found, async (one) => {
+    if (!one.running) return;
     if (!force) {
       throw new MiniError(`container ${name} runs: stop it with 'mini stop ${name}', or remove it with 'mini rm -f'`);
     }
-    wantedStopped(containers, found);
-    await end(containers, found, 0, "SIGKILL");
-  }
-  const lock = await takeWhenDone(containers, id, name).catch(async (error) => {
-    const now = await containers.find(id);
-    // It was being made before.
-    if (!now?.running || found.running) throw error;
-    await removeContainer(containers, now, force, volumes);
-  });
-  if (!lock) return;
+    await end(containers, one, 0, "SIGKILL");
+  }, takeWhole);
+  if (!lock) throw stillOwned(name);
   try {
     await clearUpOnce(containers, id, true);
     const record = containers.record(id);

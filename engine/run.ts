@@ -172,9 +172,8 @@ async function checkHealth(containers: Containers, id: string, note: Note) {
   return (await import("./health/checks.ts")).startHealthChecks(containers, id, note, true);
 }
 
-/** A container that has begun to run has not ended. */
+/** A container that has begun to run has not ended. If somebody has asked for its end meanwhile, that stays (start.ts, `take`). */
 export function begun(record: Made["record"], startedAt: string): void {
   record.startedAt = startedAt;
   delete record.end;
-  delete record.stopped;
 }

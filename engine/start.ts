@@ -208,12 +208,15 @@ function withoutCgroup({ record, spec }: Made, note: Note): void {
 /**
  * A container that exists, locked to be started by this process.
  *
+ * @param wanted by a person or with the machine: that it was stopped before is of no account then. A restart policy wants it
+ *   only as long as nobody stops it, which may happen at any moment until it runs.
  * @throws {MiniError} when another command is at work on it, or its layers are gone.
  */
-export function take(containers: Containers, store: Store, id: string): Made {
+export function take(containers: Containers, store: Store, id: string, wanted = true): Made {
   const lock = containers.lock(id);
   try {
-    const record = containers.record(id);
+    let record = containers.record(id);
+    if (wanted && record?.stopped) record = containers.change(id, (now) => delete now.stopped);
     if (!record) throw new MiniError(`container ${id.slice(0, 12)} was removed just now`);
     const spec = withDevicesOfNow(containers.spec(id), record.config);
     return { record, spec, layers: layersOf(store, record), lock };

@@ -12,7 +12,7 @@ export async function restart(containers: Containers, id: string, report: Report
   const before = containers.record(id);
   if (!before || !restartIsDue(before)) return;
   try {
-    const made = take(containers, new Store(containers.root), id);
+    const made = take(containers, new Store(containers.root), id, false);
     if (!restartIsDue(made.record)) return containers.settle(id, made.lock);
     await startInBackground(containers, made, report, {
       restart: (record) => {
