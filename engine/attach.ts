@@ -77,6 +77,9 @@ function sameFile(one: string, other: string): boolean {
 
 class Session implements Disposable {
   readonly #since = Date.now();
+  readonly #logFolder: string;
+  /** Where its output was when we came. */
+  readonly #from: ReturnType<typeof endOf>;
   readonly #stop = new AbortController();
   readonly #ended = new AbortController();
   readonly #signals = new Signals();
@@ -90,7 +93,11 @@ class Session implements Disposable {
     readonly found: Found,
     readonly process: number,
     readonly options: AttachOptions,
-  ) {}
+  ) {
+    const { record, running } = found;
+    this.#logFolder = (running!.shim ? logPlace(containers, record) : watchForeground(containers, record)).logFolder;
+    this.#from = endOf(this.#logFolder);
+  }
 
   async openTerminal(): Promise<void> {
     const { shim: helper } = this.found.running!;
@@ -106,9 +113,6 @@ class Session implements Disposable {
   }
 
   async run(input: boolean): Promise<Attached> {
-    const { containers, found: { record, running } } = this;
-    const { logFolder } = running!.shim ? logPlace(containers, record) : watchForeground(containers, record);
-    const from = endOf(logFolder);
     Deno.addSignalListener("SIGWINCH", this.#resize);
     globalThis.addEventListener("unload", this.#restore);
     return await this.#signals.during((signal) => this.#receive(signal), async () => {
@@ -116,7 +120,7 @@ class Session implements Disposable {
         if (input) this.#raw = makeRaw(0);
         this.#redraw();
       }
-      const copying = this.#copyOut(logFolder, from);
+      const copying = this.#copyOut();
       // What it has printed at its end is shown.
       this.#waitForEnd().then(async (ended) => {
         await copying;
@@ -143,8 +147,8 @@ class Session implements Disposable {
     }
   }
 
-  async #copyOut(folder: string, from: ReturnType<typeof endOf>): Promise<void> {
-    for await (const item of followLog(folder, from, this.#ended.signal)) {
+  async #copyOut(): Promise<void> {
+    for await (const item of followLog(this.#logFolder, this.#from, this.#ended.signal)) {
       // What was rotated away before we could read it is missing; whoever wants all of it reads the log.
       if (item.type !== "data") continue;
       const errno = await writeOut(item.stream, item.bytes);
