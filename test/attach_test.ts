@@ -1,8 +1,15 @@
 /** `mini attach`. */
 import { assert, assertEquals } from "@std/assert";
-import { assertRefused, until } from "./harness.ts";
+import { assertRefused, type Context, until } from "./harness.ts";
 import { logsTest, ok, runDetached } from "./logs_harness.ts";
 import { Terminal } from "./pty.ts";
+
+/** Waits until a command is attached to a container: it tells so as soon as nothing can escape it. */
+const attached = ({ mini }: Context, name: string) =>
+  until(`somebody is attached to ${name}`, async () => {
+    const flags = ["--since", "1h", "--until", "0s", "-f", `container=${name}`, "-f", "event=attach"];
+    return ok(await mini(["events", ...flags])) !== "";
+  });
 
 logsTest("what is written to us is the container's input, and we end as it does", async (context) => {
   const { mini } = context;
@@ -26,10 +33,14 @@ logsTest("the end of our input is not the end of the container's", async (contex
 
 logsTest("without -i, and with --no-stdin, nothing is read", async (context) => {
   const { mini } = context;
-  await runDetached(context, "plain", "sleep 2; cat; echo end");
+  await runDetached(context, "plain", "until [ -e /go ]; do sleep 0.05; done; cat; echo end");
   await runDetached(context, "fed", "read x; echo $x", "-i");
-  assertEquals((await mini(["attach", "plain"], { stdin: "nothing of this\n" })).stdout, "end\n");
+  const plain = context.start(["attach", "plain"], { stdin: "nothing of this\n" });
+  await attached(context, "plain");
+  ok(await mini(["exec", "plain", "touch", "/go"]));
+  assertEquals((await plain.output).stdout, "end\n");
   const looking = context.start(["attach", "--no-stdin", "fed"], { stdin: "not this\n" });
+  await attached(context, "fed");
   assertEquals((await mini(["attach", "fed"], { stdin: "but this\n" })).stdout, "but this\n");
   assertEquals((await looking.output).stdout, "but this\n");
 });

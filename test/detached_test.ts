@@ -24,6 +24,10 @@ interface State {
 const stateOf = async ({ mini }: Context, name: string): Promise<State> =>
   JSON.parse(ok(await mini(["inspect", "-f", "{{json .State}}", name])));
 
+/** A script that goes on when it is let go. */
+const awaiting = (script: string) => `until [ -e /go ]; do sleep 0.05; done; ${script}`;
+const letGo = async ({ mini }: Context, name: string) => ok(await mini(["exec", name, "touch", "/go"]));
+
 const ended = (context: Context, name: string) =>
   until(`${name} ends`, async () => {
     const state = await stateOf(context, name);
@@ -57,7 +61,7 @@ const killAll = (pids: readonly number[]) => pids.forEach((pid) => Deno.kill(pid
 
 miniTest("a container in the background goes on without its command, and its end is written down", async (context) => {
   const { mini } = context;
-  const id = await runDetached(context, "--name", "job", "starter", "sh", "-c", "sleep 0.5; exit 7");
+  const id = await runDetached(context, "--name", "job", "starter", "sh", "-c", awaiting("exit 7"));
   assertEquals((await stateOf(context, "job")).Status, "running");
   const { pid, shim } = running(context, id);
   // Its parent is a shim that has nothing of the command's open.
@@ -66,6 +70,7 @@ miniTest("a container in the background goes on without its command, and its end
   for (const { name } of Deno.readDirSync(`/proc/${shim.pid}/fd`)) {
     assertMatch(Deno.readLinkSync(`/proc/${shim.pid}/fd/${name}`), /\/(lock|stdout|stderr)$/);
   }
+  await letGo(context, "job");
   const state = await ended(context, "job");
   assertEquals([state.ExitCode, state.Error], [7, ""]);
   ok(await mini(["rm", "job"]));
@@ -148,7 +153,7 @@ miniTest("--rm removes a container in the background when it ends", async (conte
 
 miniTest("the monitor is killed, and no container notices", async (context) => {
   const { mini } = context;
-  await runDetached(context, "--name", "long", "starter", "sh", "-c", "sleep 1.5; exit 9");
+  await runDetached(context, "--name", "long", "starter", "sh", "-c", awaiting("exit 9"));
   const first = await until("the monitor is there", () => {
     const found = monitors(context);
     return found.guardian.length === 1 ? found : undefined;
@@ -159,6 +164,7 @@ miniTest("the monitor is killed, and no container notices", async (context) => {
     await until("another takes its place", () => monitors(context).monitor.some((pid) => !before.includes(pid)));
   }
   assertEquals(monitors(context).guardian, first.guardian);
+  await letGo(context, "long");
   const state = await ended(context, "long");
   assertEquals(state.ExitCode, 9);
   await until("nobody is left", () => monitors(context).monitor.length === 0);
@@ -167,12 +173,13 @@ miniTest("the monitor is killed, and no container notices", async (context) => {
 
 miniTest("without any monitor no exit status is lost, and a policy is carried out by the next one", async (context) => {
   const { mini } = context;
-  await runDetached(context, "--name", "alone", "starter", "sh", "-c", "sleep 0.7; exit 6");
+  await runDetached(context, "--name", "alone", "starter", "sh", "-c", awaiting("exit 6"));
   const found = await until("the monitor is there", () => {
     const found = monitors(context);
     return found.guardian.length === 1 ? found : undefined;
   });
   killAll([...found.guardian, ...found.monitor]);
+  await letGo(context, "alone");
   const state = await ended(context, "alone");
   assertEquals(state.ExitCode, 6);
   assert(Math.abs(Date.parse(state.FinishedAt) - Date.now()) < 20_000);

@@ -121,11 +121,12 @@ miniTest("--privileged gives every capability, and no more than once", async (co
 
 miniTest("a detached program goes on without its command", async (context) => {
   await whileRunning(context, async () => {
-    const { status, stdout } = await inWeb(context, "sleep 0.3; echo done > /tmp/file", "-d");
+    const script = "until [ -e /tmp/go ]; do sleep 0.05; done; echo done > /tmp/file";
+    const { status, stdout } = await inWeb(context, script, "-d");
     assertEquals([status, stdout], [0, ""]);
     assertEquals((await inWeb(context, "test -e /tmp/file")).status, 1);
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    assertEquals((await inWeb(context, "cat /tmp/file")).stdout, "done\n");
+    await inWeb(context, "touch /tmp/go");
+    await until("its end", async () => (await inWeb(context, "cat /tmp/file")).stdout === "done\n");
     const missing = await context.mini(["exec", "-d", "web", "no-such-program"]);
     assertEquals(missing.status, 127);
     assertEquals((await inWeb(context, "true", "-d", "-i")).status, 1);

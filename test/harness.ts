@@ -9,6 +9,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { resolve } from "@std/path";
 import { hasDetachedMounts, missingForPrograms } from "../ffi/available.ts";
+import { type Done, evidence } from "./evidence.ts";
 import { findLeaks, observe, ownDescendants } from "./leaks.ts";
 
 /** The program under test. */
@@ -27,6 +28,9 @@ const FOLDER = Deno.env.get("MINI_TEST_FOLDER") ?? "/var/tmp";
 /** How many times longer than on an ordinary machine things may take here, before a test gives up. */
 const SLOWNESS = Number(Deno.env.get("MINI_TEST_SLOWNESS") ?? 1);
 
+/** How long a command may take, and something that is waited for: only what never comes to its end takes as long. */
+const COMMAND_MILLISECONDS = 120_000, UNTIL_MILLISECONDS = 60_000;
+
 /** What a command left behind. */
 export interface Output {
   /** Exit status; 128 + n for a signal. */
@@ -44,7 +48,7 @@ export interface RunOptions {
   /** All of the environment. */
   readonly onlyEnv?: Record<string, string>;
   readonly cwd?: string;
-  /** Milliseconds until it is killed, which fails the test; 30,000 by default. */
+  /** Milliseconds until it is killed, which fails the test; 120,000 by default. */
   readonly timeout?: number;
 }
 
@@ -113,7 +117,7 @@ export function startCommand(command: readonly string[], options: RunOptions = {
   const status = child.status.finally(() => ended = true);
   const output = (async (): Promise<Output> => {
     let late = false;
-    const milliseconds = (options.timeout ?? 30_000) * SLOWNESS;
+    const milliseconds = (options.timeout ?? COMMAND_MILLISECONDS) * SLOWNESS;
     const timer = setTimeout(() => {
       late = true;
       child.kill("SIGKILL");
@@ -166,7 +170,7 @@ export const runCommand = (command: readonly string[], options: RunOptions = {})
 export async function until<T>(
   what: string,
   condition: () => T | undefined | false | Promise<T | undefined | false>,
-  milliseconds = 10_000,
+  milliseconds = UNTIL_MILLISECONDS,
 ): Promise<T> {
   for (const end = Date.now() + milliseconds * SLOWNESS;;) {
     const value = await condition();
@@ -228,10 +232,12 @@ export function miniTest(name: string, body: (context: Context) => Promise<void>
     const root = `${folder}/root`, state = `${folder}/state`;
     const before = observe();
     const command = [MINI, "--root", root, "--state", state];
-    const running: Running[] = [];
+    const running: Running[] = [], commands: Done[] = [];
     const start = (args: readonly string[], options?: RunOptions) => {
-      const one = startCommand([...command, ...args], options);
+      const one = startCommand([...command, ...args], options), done: Done = { args };
       running.push(one);
+      commands.push(done);
+      one.output.then((output) => done.output = output, () => {});
       return one;
     };
     const mini = (args: readonly string[], options?: RunOptions) => start(args, options).output;
@@ -245,6 +251,7 @@ export function miniTest(name: string, body: (context: Context) => Promise<void>
       await body({ folder, root, state, command, mini, start, inside });
     } catch (error) {
       failure = error ?? new Error("the test threw nothing");
+      if (failure instanceof Error) failure.message += `\n${evidence(root, state, commands)}`;
     }
     // A test that failed half-way leaves what it started; that is not what is to be told of it then.
     for (const one of running) {
@@ -253,9 +260,10 @@ export function miniTest(name: string, body: (context: Context) => Promise<void>
     }
     if (failure !== undefined) ownDescendants().forEach(killIfThere);
     const leaks = await findLeaks(before, { folder, root, state });
-    if (failure !== undefined && leaks.length > 0) await mini(["system", "check"]).catch(() => {});
+    const told = failure === undefined && leaks.length > 0 ? evidence(root, state, commands) : "";
+    if (leaks.length > 0) await mini(["system", "check"]).catch(() => {});
     Deno.removeSync(folder, { recursive: true });
     if (failure !== undefined) throw failure;
-    if (leaks.length > 0) throw new Error(`left behind:\n  ${leaks.join("\n  ")}`);
+    if (leaks.length > 0) throw new Error(`left behind:\n  ${leaks.join("\n  ")}\n${told}`);
   });
 }

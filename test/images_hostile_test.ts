@@ -333,10 +333,10 @@ Deno.test({
   ...options,
   fn: async () => {
     const next = random(Number(Deno.env.get("MINI_FUZZ_SEED") ?? 7));
-    const until = performance.now() + Number(Deno.env.get("MINI_FUZZ_SECONDS") ?? 3) * 1000;
+    const least = 100, until = performance.now() + Number(Deno.env.get("MINI_FUZZ_SECONDS") ?? 0) * 1000;
     const types = ["file", "directory", "symlink", "hardlink", "fifo", "char", "file", "directory", "symlink"] as const;
     let rounds = 0, whole = 0;
-    while (performance.now() < until) {
+    while (rounds < least || performance.now() < until) {
       const result = await attack((outside) => {
         const parts = ["a", "b", "c", "victim", "folder", ".wh.a", ".wh..wh..opq", ".", "..", "", ".wh.b"];
         const part = () => parts[next(next(4) === 0 ? parts.length : 5)]!;
@@ -369,6 +369,6 @@ Deno.test({
       rounds++;
       if (typeof result !== "string") whole++;
     }
-    assert(rounds > 50 && whole > 10 && whole < rounds, `${whole} of ${rounds} were unpacked`);
+    assert(whole > 10 && whole < rounds, `${whole} of ${rounds} were unpacked`);
   },
 });

@@ -3,7 +3,8 @@ import { syscall, trySyscall } from "../ffi/kernel.ts";
 
 /** The places where something may be left, as they are at one moment. */
 export interface Observation {
-  readonly mounts: ReadonlySet<string>;
+  /** By what a mount is called that no other one is called at the same time: its ID and its place. */
+  readonly mounts: ReadonlyMap<string, string>;
   readonly cgroups: ReadonlySet<string>;
   readonly interfaces: ReadonlySet<string>;
   readonly runFiles: ReadonlySet<string>;
@@ -50,15 +51,25 @@ function descriptors(): Map<string, string> {
   return open;
 }
 
+/** The lines of mountinfo, proc_pid_mountinfo(5). Who remounts something changes its line, not its ID. */
+function mounts(): Map<string, string> {
+  return new Map(
+    readText("/proc/self/mountinfo").split("\n").filter(Boolean).map((line) => {
+      const [id, , , , place] = line.split(" ");
+      return [`${id} ${place}`, line];
+    }),
+  );
+}
+
 /** Looks, and makes this process the one that orphans of its children belong to, so that none gets out of sight. */
 export function observe(): Observation {
   if (!subreaper) syscall("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   subreaper = true;
   return {
-    mounts: new Set(readText("/proc/self/mountinfo").split("\n")),
+    mounts: mounts(),
     cgroups: new Set(cgroups()),
     interfaces: new Set(names("/sys/class/net")),
-    runFiles: new Set(names("/run").filter((name) => name.startsWith("mini-") && name !== "mini-runc")),
+    runFiles: new Set(names("/run").filter((name) => /^mini-[0-9a-f]{8}-/.test(name))),
     descriptors: descriptors(),
   };
 }
@@ -130,15 +141,19 @@ function leftNetworks(root: string, state: string): string[] {
   return [...networks, ...addresses, ...ports].map((name) => `${name} of networks`);
 }
 
-/** How long what was just ended may take to be gone: kernels take cgroups and namespaces apart by and by. */
-const PATIENCE_MILLISECONDS = 3_000;
+/**
+ * How long what was just ended may take to be gone: kernels take cgroups and namespaces apart by and by, and the monitor of a
+ * test has to be given a processor before it goes. What is left behind stays for ever, however long one waits.
+ */
+const PATIENCE_MILLISECONDS = 30_000;
 
-/** What is there now and was not before, after waiting for it to go. */
+/** What is there now and was not before, after waiting so many milliseconds for it to go. */
 export async function findLeaks(
   before: Observation,
   { folder, root, state }: { folder: string; root: string; state: string },
+  patience = PATIENCE_MILLISECONDS,
 ): Promise<string[]> {
-  for (const end = Date.now() + PATIENCE_MILLISECONDS;;) {
+  for (const end = Date.now() + patience;;) {
     const leaks = look(before, folder, root, state);
     if (leaks.length === 0 || Date.now() > end) return leaks;
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -152,24 +167,33 @@ function ownContainers(root: string, state: string): Set<string> {
   return new Set([...told, ...[root, state].flatMap((folder) => names(`${folder}/containers`))]);
 }
 
+/**
+ * Where something is mounted in every container: what gets out of one lies at such a place. What else is mounted on this machine
+ * meanwhile, as tracefs is when somebody looks at it, is none of a test's.
+ */
+const CONTAINER_PLACE =
+  /^\/(|proc|proc\/[^/]+|sys|sys\/(fs\/cgroup|firmware|devices\/.*)|dev|dev\/(pts|shm|mqueue|console|null|ptmx)|etc\/[^/]+)$/;
+
 function look(before: Observation, folder: string, root: string, state: string): string[] {
   const mine = ownDescendants();
   const ids = ownContainers(root, state);
   const now = observe();
-  // Others may mount meanwhile as well; what gets out of a container lies where a container's own mounts are made.
-  const isNewMount = (line: string) =>
-    !before.mounts.has(line) &&
-    (line.includes(folder) ||
-      /^(\/|\/(sys|proc|dev|etc|run\/mini|var\/lib\/mini)(\/.*)?)$/.test(line.split(" ")[4] ?? ""));
+  const isNewMount = ([key, line]: [string, string]) =>
+    !before.mounts.has(key) && (line.includes(folder) || CONTAINER_PLACE.test(line.split(" ")[4]!));
+  // By the bridges of the test's networks, and by what the host's ends of its containers are called.
+  const networks = names(`${root}/networks`).map((name) => readText(`${root}/networks/${name}`)).join("");
+  const isOurInterface = (name: string) =>
+    networks.includes(`"${name}"`) || [...ids].some((id) => name.startsWith(`mv${id.slice(0, 12)}`));
   const isOurDescriptor = ([fd, target]: [string, string]) =>
     before.descriptors.get(fd) !== target &&
     (target.startsWith(folder) || /pidfd|mini|\/run\/|cgroup|netns|ns:\[/.test(target));
   return [
     ...mine.map(describe),
-    ...[...now.mounts].filter(isNewMount).map((line) => `mount ${line}`),
+    ...[...now.mounts].filter(isNewMount).map(([, line]) => `mount ${line}`),
     ...[...now.cgroups].filter((path) => !before.cgroups.has(path) && ids.has(path.slice(path.lastIndexOf("/") + 1)))
       .map((p) => `cgroup ${p}`),
-    ...[...now.interfaces].filter((name) => !before.interfaces.has(name)).map((name) => `network interface ${name}`),
+    ...[...now.interfaces].filter((name) => !before.interfaces.has(name) && isOurInterface(name))
+      .map((name) => `network interface ${name}`),
     ...[...now.runFiles].filter((name) => !before.runFiles.has(name)).map((name) => `file /run/${name}`),
     ...[...now.descriptors].filter(isOurDescriptor).map(([fd, target]) => `descriptor ${fd} of ${target}`),
     ...leftFiles(root, state).map((path) => `file ${path}`),

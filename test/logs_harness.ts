@@ -30,4 +30,4 @@ export const ended = async ({ mini }: Context, name: string) =>
   await until(`${name} ends`, async () => {
     const { stdout } = await mini(["inspect", "-f", "{{.State.Status}}", name]);
     return stdout === "exited\n";
-  }, 30_000);
+  });

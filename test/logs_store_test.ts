@@ -66,7 +66,7 @@ class Consuming {
     })();
   }
   said(text: string): Promise<unknown> {
-    return until(`a consumer that says ${text} (it said: ${this.#said})`, () => this.#said.includes(text), 20_000);
+    return until(`a consumer that says ${text} (it said: ${this.#said})`, () => this.#said.includes(text));
   }
   async kill(signal: Deno.Signal): Promise<string> {
     this.#child.kill(signal);
@@ -178,7 +178,7 @@ Deno.test("one who prints as fast as it can does not keep others waiting", async
   try {
     for (let i = 0; i < 20; i++) {
       quiet.out.write(`line ${i}\n`);
-      await until(`line ${i}`, async () => textOf(await told(quiet.logs), 1).endsWith(`line ${i}\n`), 5000);
+      await until(`line ${i}`, async () => textOf(await told(quiet.logs), 1).endsWith(`line ${i}\n`));
     }
     await until("rotation", () => fileNumbers(place.logs).at(-1)! > 20);
     assertEquals(fileNumbers(place.logs).length, 2);

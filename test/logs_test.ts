@@ -62,7 +62,8 @@ logsTest(
 
 logsTest("following until a time ends then, and without a reader at once", async (context) => {
   const { mini } = context;
-  await runDetached(context, "job", "echo begin; sleep 60");
+  await runDetached(context, "job", "echo begin; sleep 1000");
+  await until("its line", async () => (await mini(["logs", "job"])).stdout === "begin\n");
   assertEquals((await mini(["logs", "-f", "--until", "-0.3s", "job"])).stdout, "begin\n");
   const piped = await startCommand([
     "sh",

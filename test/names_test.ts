@@ -89,7 +89,7 @@ networkTest(
       "53",
     ], { timeout: 120_000 });
     try {
-      await until("it listens", () => server.stdout().includes("ready"), 30_000);
+      await until("it listens", () => server.stdout().includes("ready"));
       await ok("network", "create", "one");
       await ok("network", "create", "--internal", "inside");
       const flags = ["--dns", HOST.ip, "--dns-search", "a.example", "--dns-option", "ndots:3"];

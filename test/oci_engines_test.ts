@@ -72,7 +72,7 @@ async function withDaemon(
   const shell = ["-c", `exec "$@" >> ${folder}/daemon.log 2>&1`, "sh", program, ...args];
   const daemon = new Deno.Command("sh", { args: shell, stdin: "null" }).spawn();
   try {
-    await until(`${program} listens`, () => Deno.stat(socket).then(() => true, () => false), 30_000);
+    await until(`${program} listens`, () => Deno.stat(socket).then(() => true, () => false));
     await body();
   } catch (error) {
     throw new Error(`${error}\n${(await Deno.readTextFile(`${folder}/daemon.log`)).slice(-3000)}`, { cause: error });

@@ -50,7 +50,9 @@ miniTest("every list prints the same things as a table, as JSON, and through a t
     const rows = command.name === "system check" ? table.findIndex((line) => line === "") : table.length;
     assertEquals(rows < 0 ? table.length : rows, json.length + 1, command.name);
     assertMatch(table[0]!, /^[A-Z][A-Z %/]+$/);
-    assertEquals((await out("--format", "table")).split("\n")[0], table[0], command.name);
+    // A column is as wide as what is in it, and what is in it may be a time that goes by.
+    const heading = (line = "") => line.replace(/ {2,}/g, "  ");
+    assertEquals(heading((await out("--format", "table")).split("\n")[0]), heading(table[0]), command.name);
     for (const [name, value] of Object.entries(things[0] ?? {})) {
       assertMatch(name, /^[A-Z][A-Za-z0-9]+$/, command.name);
       assertEquals(typeof value, "string", `${command.name} .${name}: as in Docker, all that is listed is text`);
@@ -73,7 +75,9 @@ miniTest("colours are for terminals, and not where NO_COLOR is set", async ({ mi
   }
   const line = [...command, "run", "--help"].map((word) => `'${word}'`).join(" ");
   const onTerminal = async (env: Record<string, string>) =>
-    (await runCommand(["script", "-qec", line, "/dev/null"], { env: { TERM: "xterm", ...env } })).stdout;
+    (await runCommand(["script", "-qec", line, "/dev/null"], {
+      onlyEnv: { PATH: Deno.env.get("PATH")!, TERM: "xterm", ...env },
+    })).stdout;
   assertStringIncludes(await onTerminal({}), "\x1b[1mExamples:");
   assert(!(await onTerminal({ NO_COLOR: "1" })).includes("\x1b"));
   assert(!(await onTerminal({ TERM: "dumb" })).includes("\x1b"));

@@ -6,7 +6,7 @@ import { readable } from "../ffi/reactor.ts";
 import { type Output, until } from "./harness.ts";
 
 /** How long a command may run before it is killed, which shows in its status. */
-const PATIENCE_MILLISECONDS = 20_000;
+const PATIENCE_MILLISECONDS = 120_000;
 /** Of x86-64 and aarch64. */
 const TIOCGPTN = 0x80045430, TERMIOS_BYTES = 60;
 
@@ -15,6 +15,7 @@ export interface Session {
   readonly pid: number;
   /** Its exit status; 128 + n for a signal. */
   readonly status: Promise<number>;
+  /** Sends it a signal; nothing happens if it has ended. */
   kill(signal: Deno.Signal): void;
 }
 
@@ -66,7 +67,12 @@ export class Terminal implements AsyncDisposable {
       clearTimeout(timer);
       return code;
     })();
-    return { pid: child.pid, status, kill: (signal) => child.kill(signal) };
+    let ended = false;
+    child.status.finally(() => ended = true);
+    const kill = (signal: Deno.Signal) => {
+      if (!ended) child.kill(signal);
+    };
+    return { pid: child.pid, status, kill };
   }
 
   /** Types. */
@@ -90,12 +96,11 @@ export class Terminal implements AsyncDisposable {
   }
 
   /** Waits until what it has shown since `from` (an index into its bytes) matches; returns the match. */
-  async shows(pattern: RegExp, from = 0, milliseconds = 10_000): Promise<RegExpMatchArray> {
+  async shows(pattern: RegExp, from = 0): Promise<RegExpMatchArray> {
     try {
       return await until(
         `${pattern}`,
         () => decode(this.bytes().subarray(from)).replaceAll("\x1b[6n", "").match(pattern) ?? undefined,
-        milliseconds,
       );
     } catch (error) {
       throw new Error(`${(error as Error).message}; the terminal shows ${JSON.stringify(this.text().slice(-2000))}`);

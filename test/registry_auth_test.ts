@@ -3,7 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { findCredentials } from "../images/auth_file.ts";
 import { Store } from "../images/store.ts";
 import { Lab, MINI, missing } from "./registry/lab.ts";
-import { capture, freePort, run, startRegistry } from "./registry/server.ts";
+import { capture, deadAddress, run, startRegistry } from "./registry/server.ts";
 import { startTokenServer } from "./registry/token_server.ts";
 import { isInstalled } from "./mini_command.ts";
 
@@ -207,8 +207,8 @@ test("login says what it needs", async (lab) => {
     "no password",
   );
   assertStringIncludes(await lab.fails(["login", "-u", "a", "-p", "b", "--password-stdin", registry.host]), "together");
-  const host = `127.0.0.1:${freePort()}`;
-  assertStringIncludes(await lab.fails(["login", "-u", "a", "-p", "b", host]), `${host} cannot be reached`);
+  using dead = deadAddress();
+  assertStringIncludes(await lab.fails(["login", "-u", "a", "-p", "b", dead.host]), `${dead.host} cannot be reached`);
   assertStringIncludes(await lab.fails(["login", "-u", "a", "-p", "b", "a b"]), "not a registry's address");
   // A registry that wants no password accepts any, as with Docker.
   const open = await lab.mini(["login", "-u", "a", "-p", "b", registry.host]);

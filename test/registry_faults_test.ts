@@ -5,13 +5,14 @@ import { parseChallenges } from "../images/auth_challenge.ts";
 import { requestToken } from "../images/auth_token.ts";
 import type { Credentials } from "../images/auth_types.ts";
 import { loadRegistries } from "../images/config_file.ts";
+import { type Progress, silent } from "../images/progress.ts";
 import { pull, type PullOptions } from "../images/pull.ts";
 import { Transport } from "../images/registry_transport.ts";
 import { Store } from "../images/store.ts";
 import { MediaType } from "../images/types.ts";
 import { configOf, cutAfter, encode, type FakeRegistry, fakeRegistry, serveBytes, tarOf } from "./registry/fake.ts";
 import { noise } from "./registry/image.ts";
-import { freePort } from "./registry/server.ts";
+import { deadAddress } from "./registry/server.ts";
 
 const FAST = { attempts: 3, firstDelayMs: 1, longestDelayMs: 5 };
 const EMPTY_CONFIG = `${import.meta.dirname}/registry/empty_config.json`;
@@ -72,8 +73,8 @@ const stalled = (bytes: Uint8Array) =>
 const isBlob = (url: URL, digest: string) => url.pathname.endsWith(`/blobs/${digest}`);
 
 Deno.test("a registry that is down is told at once", async () => {
-  const host = `127.0.0.1:${freePort()}`;
-  assertStringIncludes(await refusal(`${host}/x`), `${host} cannot be reached: connection refused`);
+  using dead = deadAddress();
+  assertStringIncludes(await refusal(`${dead.host}/x`), `${dead.host} cannot be reached: connection refused`);
 });
 
 Deno.test("a host name that does not exist is told", async () => {
@@ -91,7 +92,7 @@ Deno.test("a registry that is silent is given up after its time, and a layer tha
     return stalled(BIG.slice(0, 2_000_000));
   });
   const image = await registry.image("latest", [BIG]);
-  await assertPulls(registry, "x", { stallMs: 300 });
+  await assertPulls(registry, "x", { stallMs: 3000 });
   assertEquals(stalls, 1);
   assertEquals(registry.seen.filter(({ headers }) => headers.has("range")).map(({ headers }) => headers.get("range")), [
     "bytes=2000000-",
@@ -399,11 +400,19 @@ Deno.test("plain HTTP is for this machine only, unless it is allowed", async () 
 
 Deno.test("every mirror that failed is named", async () => {
   await using empty = fakeRegistry();
-  const dead = `http://127.0.0.1:${freePort()}`;
-  const environment = { MINI_REGISTRY_MIRROR: `registry.invalid=${dead},registry.invalid=http://${empty.host}` };
+  using dead = deadAddress();
+  const environment = {
+    MINI_REGISTRY_MIRROR: `registry.invalid=http://${dead.host},registry.invalid=http://${empty.host}`,
+  };
   const sentence = await refusal("registry.invalid/x:1", { environment });
   for (
-    const words of [dead, "connection refused", empty.host, "does not have it", "registry.invalid cannot be reached"]
+    const words of [
+      dead.host,
+      "connection refused",
+      empty.host,
+      "does not have it",
+      "registry.invalid cannot be reached",
+    ]
   ) {
     assertStringIncludes(sentence, words);
   }
@@ -426,8 +435,17 @@ Deno.test("a pull that is aborted leaves what it has for the next one", async ()
   const image = await registry.image("latest", [BIG]);
   using temporary = newStore();
   const { store } = temporary;
-  const signal = AbortSignal.timeout(300);
-  await assertRejects(async () => pull(store, `${registry.host}/x`, { ...await options(), signal }), DOMException);
+  const controller = new AbortController(), { signal } = controller;
+  const progress: Progress = {
+    ...silent,
+    layer: (_id, _status, done) => {
+      if (done === 1_000_000) controller.abort();
+    },
+  };
+  await assertRejects(
+    async () => pull(store, `${registry.host}/x`, { ...await options(), signal, progress }),
+    DOMException,
+  );
   assertNothingLeft(store);
   await pull(store, `${registry.host}/x`, await options());
   assertEquals(registry.seen.at(-1)!.headers.get("range"), "bytes=1000000-");

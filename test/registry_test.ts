@@ -4,7 +4,7 @@ import { digestOf } from "../images/digest.ts";
 import { Store } from "../images/store.ts";
 import { Layout, noise } from "./registry/image.ts";
 import { Lab, MINI, missing } from "./registry/lab.ts";
-import { capture, freePort, type RegistryServer, run, startRegistry } from "./registry/server.ts";
+import { capture, deadAddress, type RegistryServer, run, startRegistry } from "./registry/server.ts";
 import { isInstalled } from "./mini_command.ts";
 
 const ignore = missing.length > 0;
@@ -58,8 +58,12 @@ test(
   "mirrors come from the flag, the environment and the file, in this order, then the registry",
   async (lab, registry) => {
     await (await lab.layout({ layers: [{ a: "b" }] })).push(registry.host, "team/app:1");
-    const dead = () => `http://127.0.0.1:${freePort()}`;
-    const [flag, environment, file] = [dead(), dead(), dead()];
+    using flagged = deadAddress(), set = deadAddress(), written = deadAddress();
+    const [flag, environment, file] = [flagged, set, written].map(({ host }) => `http://${host}`) as [
+      string,
+      string,
+      string,
+    ];
     const config = { registries: { "registry.invalid": { mirrors: [file] } } };
     await Deno.writeTextFile(`${lab.folder}/config.json`, JSON.stringify(config));
     const args = ["pull", "--mirror", `registry.invalid=${flag}`, "registry.invalid/team/app:1"];
@@ -250,24 +254,29 @@ test("pulls and removals at once leave either the whole image or none", async (l
   await layout.push(registry.host, "x:1");
   const name = `${registry.host}/x:1`;
   const store = new Store(`${lab.folder}/root`);
-  let isDone = false;
-  const removals = (async () => {
-    let removed = 0;
+  let isDone = false, removed = 0;
+  const remove = async () => {
     for (; !isDone; await new Promise((resolve) => setTimeout(resolve, 3))) {
       for (const { manifest } of store.images.list()) store.images.remove(manifest), removed++;
       await store.gc();
     }
-    return removed;
-  })();
-  for (let round = 0; round < 6; round++) {
-    const results = await Promise.all([lab.mini(["pull", name]), lab.mini(["pull", name])]);
-    // Each pull succeeds; only in the instant after it the image may be gone again, which it may say.
-    for (const { code, stderr } of results) {
-      assert(code === 0 || /no image .* here|just been removed/.test(stderr), stderr);
+  };
+  const pull = async () => {
+    try {
+      for (let round = 0; round < 6; round++) {
+        const results = await Promise.all([lab.mini(["pull", name]), lab.mini(["pull", name])]);
+        // Each pull succeeds; only in the instant after it the image may be gone again, which it may say.
+        for (const { code, stderr } of results) {
+          assert(code === 0 || /no image .* here|just been removed/.test(stderr), `round ${round}: ${stderr}`);
+        }
+      }
+    } finally {
+      isDone = true;
     }
-  }
-  isDone = true;
-  assert(await removals > 0);
+  };
+  // Both have ended before the test fails by one of them.
+  for (const end of await Promise.allSettled([remove(), pull()])) if (end.status === "rejected") throw end.reason;
+  assert(removed > 0);
   await lab.ok(["pull", name]);
   assertEquals(store.image(name).layers.map((layer) => Deno.statSync(layer).isDirectory), [true, true]);
 });

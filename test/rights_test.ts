@@ -108,12 +108,13 @@ miniTest("--pid host shows all processes, and nothing of the container outlives 
   assertEquals([link, there], [host("pid"), "there"]);
   assert(Number(pid) > 1);
   // What it leaves behind holds its output open.
-  const before = Date.now();
   for (const flags of ["", "--init"]) {
-    const out = await mini([...words(`run --rm --pid host ${flags} starter sh -c`), "sleep 71 & sleep 72 & echo done"]);
+    const out = await mini([
+      ...words(`run --rm --pid host ${flags} starter sh -c`),
+      "sleep 1071 & sleep 1072 & echo done",
+    ]);
     assertEquals(out, { status: 0, stdout: "done\n", stderr: "" });
   }
-  assert(Date.now() - before < 25_000);
   assertEquals((await mini([...words("run --rm --pid host starter sh -c"), "kill -9 $$"])).status, 137);
   // Root in it may see the host's processes, but not end them.
   const kill = await mini([...words("run --rm --pid host --cap-drop KILL -u 1234 starter kill -0"), `${Deno.pid}`]);

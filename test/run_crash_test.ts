@@ -59,7 +59,7 @@ miniTest(
         const ids = (await mini(["ps", "-aq"])).stdout.split("\n").filter(Boolean);
         if (ids.length > 0) assertEquals((await mini(["rm", "-f", ...ids])).status, 0);
       }
-      await until("the container dies with mini", () => processes(seconds).length === 0, 2000);
+      await until("the container dies with mini", () => processes(seconds).length === 0);
       const { status, stdout, stderr } = await mini(["ps", "-a", "--format", "{{.ID}} {{.State}} {{.Status}}"]);
       assertEquals([status, stderr], [0, ""]);
       if (stdout !== "") {

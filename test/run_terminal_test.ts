@@ -1,7 +1,7 @@
 /** `mini run -it` in a real terminal: what a person at a shell sees, and that the terminal is as before afterwards. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Context, miniTest, until } from "./harness.ts";
-import { inTerminal, Terminal } from "./pty.ts";
+import { inTerminal, type Session, Terminal } from "./pty.ts";
 
 const RUN = ["run", "-it", "--rm"];
 const shell = ({ command }: Context, ...flags: string[]) => [...command, ...RUN, ...flags, "starter", "sh"];
@@ -11,9 +11,11 @@ const sh = (
   ...flags: string[]
 ) => [...command, ...RUN, ...flags, "starter", "sh", "-c", script];
 
-/** Sends a signal three times; what comes at once counts as one. */
-async function insist(kill: (signal: Deno.Signal) => void, signal: Deno.Signal): Promise<void> {
-  for (let i = 0; i < 3; i++) {
+/** Sends a signal three times, and more often if need be: what comes at once counts as one. */
+async function insist({ kill, status }: Session, signal: Deno.Signal): Promise<void> {
+  let ended = false;
+  status.finally(() => ended = true);
+  while (!ended) {
     kill(signal);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -23,7 +25,7 @@ async function insist(kill: (signal: Deno.Signal) => void, signal: Deno.Signal):
 async function session(
   command: readonly string[],
   status: number,
-  body: (terminal: Terminal, session: ReturnType<Terminal["start"]>) => Promise<void>,
+  body: (terminal: Terminal, session: Session) => Promise<void>,
 ): Promise<void> {
   await using terminal = new Terminal(30, 100);
   const before = terminal.settings();
@@ -73,13 +75,13 @@ miniTest("jobs are stopped, continued and interrupted by keys", async (context) 
 
 miniTest("the container's terminal has the size of ours, at first and after every change", async (context) => {
   const script = 'trap "stty size" WINCH; stty size; while :; do sleep 0.05; done';
-  await session(sh(context, script), 137, async (terminal, { kill }) => {
+  await session(sh(context, script), 137, async (terminal, session) => {
     await terminal.shows(/^30 100\r\n/);
     terminal.resize(41, 133);
     await terminal.shows(/\n41 133\r\n/);
     terminal.resize(10, 20);
     await terminal.shows(/\n10 20\r\n/);
-    await insist(kill, "SIGTERM");
+    await insist(session, "SIGTERM");
   });
 });
 
@@ -93,9 +95,9 @@ miniTest("the terminal is restored however the container ends", async (context) 
     await ready(t);
     kill("SIGTERM");
   });
-  await session(sh(context, "trap '' INT TERM HUP; echo ready; sleep 1000"), 137, async (terminal, { kill }) => {
+  await session(sh(context, "trap '' INT TERM HUP; echo ready; sleep 1000"), 137, async (terminal, session) => {
     await ready(terminal);
-    await insist(kill, "SIGINT");
+    await insist(session, "SIGINT");
   });
   await session(sh(context, "echo ready; exec sleep 1000", "--init"), 130, async (terminal) => {
     await ready(terminal);

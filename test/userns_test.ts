@@ -82,7 +82,7 @@ userTest("root inside is nobody outside, whatever it does", async (context) => {
 
 userTest("exec joins the user namespace, with a terminal and without", async ({ mini, start, command }) => {
   const running = start(words("run --rm --name it --userns auto starter sh -c").concat("echo ready; sleep 100"));
-  await until("the container", () => running.stdout() === "ready\n", 30_000);
+  await until("the container", () => running.stdout() === "ready\n");
   const inIt = await mini([
     ...words("exec it sh -c"),
     "id -u; cat /proc/self/uid_map; touch /made; stat -c %u /made /proc/self/; echo hi > /dev/stderr",
@@ -97,7 +97,7 @@ userTest("exec joins the user namespace, with a terminal and without", async ({ 
   const tty = await runCommand(["script", "-qec", [...command, ..."exec -t it tty".split(" ")].join(" "), "/dev/null"]);
   assertMatch(tty.stdout, /^\/dev\/pts\/\d+\r*\n$/);
   assertEquals((await mini(words("exec -d it touch /detached"))).status, 0);
-  await until("the file", async () => (await mini(words("exec it ls /detached"))).status === 0, 30_000);
+  await until("the file", async () => (await mini(words("exec it ls /detached"))).status === 0);
   await mini(["stop", "-t", "0", "it"]);
   assertEquals((await running.output).status, 137);
 }, [needsProgram("script")]);

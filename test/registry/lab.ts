@@ -42,10 +42,14 @@ export class Lab implements AsyncDisposable {
 
   /** Runs `mini` with this lab's store. */
   mini(args: readonly string[], options: { stdin?: string; env?: Record<string, string>; root?: string } = {}) {
-    return capture(MINI, ["--root", options.root ?? `${this.folder}/root`, ...args], {
-      ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
-      env: this.environment(options.env),
-    });
+    return capture(
+      MINI,
+      ["--root", options.root ?? `${this.folder}/root`, "--state", `${this.folder}/state`, ...args],
+      {
+        ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
+        env: this.environment(options.env),
+      },
+    );
   }
 
   /** Runs `mini`, which must succeed, and returns its standard output. */

@@ -1,6 +1,9 @@
 /**
- * Debian's `docker-registry` on loopback, for a test: on a free port, with its own folder, ended with the test.
+ * Debian's `docker-registry` on loopback, for a test: on a port that the kernel chooses, with its own folder, ended with the
+ * test.
  */
+import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants.ts";
+import { close, syscall } from "../../ffi/kernel.ts";
 
 /** How the registry is to be. */
 export interface RegistryServerOptions {
@@ -22,10 +25,26 @@ export interface RegistryServer extends AsyncDisposable {
   readonly folder: string;
 }
 
-/** A port that nobody listens on at the moment. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+/** An address that nobody listens at and that nobody else gets, until it is disposed of. */
+export interface DeadAddress extends Disposable {
+  /** `127.0.0.1:PORT`. */
+  readonly host: string;
+}
+
+/** A port of loopback that is bound and not listened on: whoever connects is refused. */
+export function deadAddress(): DeadAddress {
+  const fd = syscall("socket", AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  try {
+    const address = new Uint8Array(16), view = new DataView(address.buffer); // struct sockaddr_in, ip(7)
+    view.setUint16(0, AF_INET, true);
+    address.set([127, 0, 0, 1], 4);
+    syscall("bind", fd, address, address.length);
+    syscall("getsockname", fd, address, new Uint32Array([address.length]));
+    return { host: `127.0.0.1:${view.getUint16(2)}`, [Symbol.dispose]: () => close(fd) };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
 }
 
 /** Runs a program and returns what it printed. @throws with its messages when it fails. */
@@ -63,61 +82,61 @@ export async function capture(program: string, args: readonly string[], options:
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** Starts a registry and waits until it answers. */
+/** Starts a registry and waits until it listens. @throws with what it said when it does not. */
 export async function startRegistry(options: RegistryServerOptions = {}): Promise<RegistryServer> {
   const own = await Deno.makeTempDir({ prefix: "mini-registry-" });
   const folder = options.folder ?? `${own}/data`;
-  const port = freePort();
-  await Deno.writeTextFile(`${own}/config.yml`, await configuration(own, folder, port, options));
+  await Deno.writeTextFile(`${own}/config.yml`, await configuration(own, folder, options));
   const child = new Deno.Command("docker-registry", {
     args: ["serve", `${own}/config.yml`],
     stdin: "null",
     stdout: "null",
-    stderr: "null",
+    stderr: "piped",
     env: { OTEL_TRACES_EXPORTER: "none" },
   }).spawn();
-  const ended = child.status;
-  const server: RegistryServer = {
-    host: `127.0.0.1:${port}`,
-    port,
-    folder,
-    async [Symbol.asyncDispose]() {
-      try {
-        child.kill("SIGKILL");
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error; // it has ended by itself
+  let said = "";
+  const listening = Promise.withResolvers<number | undefined>();
+  const ended = Promise.all([
+    child.status,
+    (async () => {
+      // To its end: a pipe that nobody reads would stop it.
+      for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+        said += text;
+        const port = /listening on 127\.0\.0\.1:(\d+)/.exec(said)?.[1];
+        if (port !== undefined) listening.resolve(Number(port));
       }
-      await ended;
-      await Deno.remove(own, { recursive: true });
-    },
-  };
-  for (let tries = 0;; tries++) {
+      listening.resolve(undefined);
+    })(),
+  ]);
+  const dispose = async () => {
     try {
-      using _ = await Deno.connect({ hostname: "127.0.0.1", port });
-      return server;
+      child.kill("SIGKILL");
     } catch (error) {
-      if (tries === 200) {
-        await server[Symbol.asyncDispose]();
-        throw new Error("docker-registry did not start to listen within ten seconds", { cause: error });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (!(error instanceof TypeError)) throw error; // it has ended by itself
     }
+    await ended;
+    await Deno.remove(own, { recursive: true });
+  };
+  const port = await listening.promise;
+  if (port === undefined) {
+    await dispose();
+    throw new Error(`docker-registry did not start to listen: ${said}`);
   }
+  return { host: `127.0.0.1:${port}`, port, folder, [Symbol.asyncDispose]: dispose };
 }
 
 async function configuration(
   own: string,
   folder: string,
-  port: number,
   options: RegistryServerOptions,
 ): Promise<string> {
   const { basic, token, tls } = options;
   const lines = [
     "version: 0.1",
-    "log: { level: error, accesslog: { disabled: true } }",
+    "log: { level: info, accesslog: { disabled: true } }",
     `storage: { filesystem: { rootdirectory: ${folder} }, delete: { enabled: true } }`,
     `http:`,
-    `  addr: 127.0.0.1:${port}`,
+    `  addr: 127.0.0.1:0`,
     `  secret: not-secret`,
   ];
   if (tls) {
