@@ -39,6 +39,18 @@ export function isAlive({ pid, pidStartTicks }: KnownProcess): boolean {
   return fields !== undefined && fields[0] !== "Z" && Number(fields[19]) === pidStartTicks;
 }
 
+/** PF_EXITING of the kernel's sched.h, in the ninth field. */
+const EXITING = 0x4;
+
+/**
+ * Whether it is on its way out: a PID 1 that was killed waits in the kernel until all of its namespace is reaped, and nothing can
+ * be run there any more.
+ */
+export function isEnding(pid: number): boolean {
+  const fields = statFields(pid);
+  return fields === undefined || (Number(fields[6]) & EXITING) !== 0;
+}
+
 /** A descriptor of a container's PID 1, the caller's to close; undefined if it has ended. */
 export function openProcess(running: KnownProcess): number | undefined {
   if (!(running.pid > 0)) return undefined;

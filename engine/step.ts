@@ -45,8 +45,8 @@ export function stepping(view: StepView, note: Note): Begin {
           pause: (step) => view.pause(step, steps.length, pid!),
           returned: (index) => view.returned(showResult(results.at(places[index]! + 1))),
         };
-        answer(program).catch((error: Error) => note(`--step: ${error.message}`))
-          .then((reason) => reason === "no input" && note("standard input has ended: --step waits for Enter there"))
+        answer(program, () => note("standard input has ended: --step waits for Enter there"))
+          .catch((error: Error) => note(`--step: ${error.message}`))
           .finally(() => {
             results.close();
             close(ours);
@@ -66,15 +66,20 @@ interface Followed {
   returned(index: number): void;
 }
 
-/** Shows each operation that the program comes to, and lets it go on when it may. */
-async function answer({ gate, steps, pause, returned }: Followed): Promise<"no input" | undefined> {
+/**
+ * Shows each operation that the program comes to, and lets it go on when it may.
+ *
+ * @param noInput is told that nobody will press Enter any more, before the container is given up: after that nobody waits for us.
+ */
+async function answer({ gate, steps, pause, returned }: Followed, noInput: () => void): Promise<void> {
   const lines = new Lines();
   /** What is passed without stopping. */
   let passed: (step: Step) => boolean = () => false;
-  for (let last: number | undefined, why: "no input" | undefined;;) {
+  let last: number | undefined;
+  for (;;) {
     const place = await receive(gate, 4);
     if (last !== undefined) returned(last);
-    if (!place) return why;
+    if (!place) return;
     last = new DataView(place.buffer).getUint32(0, true);
     const step = steps[last]!;
     pause(step);
@@ -82,7 +87,7 @@ async function answer({ gate, steps, pause, returned }: Followed): Promise<"no i
       const line = await lines.next(gate);
       if (line === "gone") continue;
       if (line === undefined || line.trim() === QUIT) {
-        if (line === undefined) why = "no input";
+        if (line === undefined) noInput();
         // As Ctrl-C does: whatever there is of the container is cleared up.
         Deno.kill(Deno.pid, "SIGINT");
         await readable(gate);

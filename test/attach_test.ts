@@ -126,7 +126,7 @@ logsTest("what cannot be attached to says why", async (context) => {
   assertRefused(await mini(["attach", "nobody"]), 1, "No such container: nobody");
   ok(await mini(["create", "--name", "new", "starter", "true"]));
   assertRefused(await mini(["attach", "new"]), 1, "container new is not running", "mini start");
-  await runDetached(context, "job", "sleep 60");
+  await runDetached(context, "job", "sleep 1000");
   ok(await mini(["pause", "job"]));
   assertRefused(await mini(["attach", "job"]), 1, "container job is paused", "mini unpause job");
   assertRefused(await mini(["attach", "--detach-keys=alt-x", "job"]), 1, "'alt-x' in --detach-keys is no key");

@@ -197,7 +197,7 @@ miniTest("nothing changes while a container is read, and a killed commit leaves 
   const { mini, start, state } = context;
   // Two files that always say the same, but for an instant between two writes; and much to read between them.
   const script = "mkdir /d; dd if=/dev/zero of=/d/between bs=1M count=150 2>/dev/null; " +
-    "(i=0; while :; do i=$((i+1)); for f in a z; do echo $i > /d/t; mv /d/t /d/$f; done; done) & sleep 0.1";
+    "(i=0; while :; do i=$((i+1)); for f in a z; do echo $i > /d/t; mv /d/t /d/$f; done; done) & until [ -e /d/z ]; do sleep 0.05; done";
   await makeWeb(context, true, script);
   const id = ok(await mini(["ps", "-q", "--no-trunc"]));
   const { cgroup } = JSON.parse(Deno.readTextFileSync(`${state}/containers/${id}/state.json`));

@@ -39,7 +39,7 @@ miniTest("a running container is exported, to standard output without -o", async
     "starter",
     "sh",
     "-c",
-    "echo hi > /new; echo up; exec sleep 60",
+    "echo hi > /new; echo up; exec sleep 1000",
   ]);
   await until("the container runs", () => running.stdout().includes("up"));
   const { success, stdout } = await new Deno.Command("sh", {

@@ -113,14 +113,13 @@ export function startCommand(command: readonly string[], options: RunOptions = {
     return { text: () => decode(chunks), end };
   };
   const stdout = collect(child.stdout), stderr = collect(child.stderr);
-  let ended = false;
-  const status = child.status.finally(() => ended = true);
+  const { status } = child;
   const output = (async (): Promise<Output> => {
     let late = false;
     const milliseconds = (options.timeout ?? COMMAND_MILLISECONDS) * SLOWNESS;
     const timer = setTimeout(() => {
       late = true;
-      child.kill("SIGKILL");
+      signalTo(child, "SIGKILL");
     }, milliseconds);
     try {
       if (options.stdin !== undefined) await feed(child, options.stdin);
@@ -145,10 +144,18 @@ export function startCommand(command: readonly string[], options: RunOptions = {
     stdout: stdout.text,
     stderr: stderr.text,
     output,
-    kill: (signal) => {
-      if (!ended) child.kill(signal);
-    },
+    kill: (signal) => signalTo(child, signal),
   };
+}
+
+/** Sends a signal to a child; one that has ended by itself is as good. */
+export function signalTo(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    // Deno's own for a child that it has reaped, and the kernel's for one that it is just reaping.
+    if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 async function feed(child: Deno.ChildProcess, input: string | Uint8Array<ArrayBuffer>): Promise<void> {

@@ -18,7 +18,8 @@ Deno.test({ name: "what a test leaves is found, each kind", ignore: Deno.uid() !
   Deno.mkdirSync(`${places.state}/other`, { recursive: true });
   const open = Deno.openSync(`${folder}/open`, { create: true, write: true });
   // An orphan: its parent ends at once.
-  await new Deno.Command("sh", { args: ["-c", "sleep 60 & "], stdout: "null", stderr: "null", stdin: "null" }).output();
+  await new Deno.Command("sh", { args: ["-c", "sleep 1000 & "], stdout: "null", stderr: "null", stdin: "null" })
+    .output();
   const orphans = ownDescendants();
   try {
     // Others look for leaks at the same time, and wait for this file in /run to go.

@@ -82,7 +82,7 @@ Deno.test({
   fn: async (t) => {
     const folder = await Deno.makeTempDir();
     observe(); // the container becomes ours when the command that makes it ends
-    const bundle = await makeBundle(`${folder}/bundle`, scriptSpec("exec sleep 60"));
+    const bundle = await makeBundle(`${folder}/bundle`, scriptSpec("exec sleep 1000"));
     // To a file: a container that is left keeps the end of a pipe open.
     const oci = async (...args: string[]) => {
       const shell = `exec "$@" > /dev/null 2> ${folder}/err`;

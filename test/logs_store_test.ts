@@ -224,7 +224,7 @@ Deno.test({
           } catch { /* full for now */ }
           rest = rest.subarray(written);
           if (rest.length > 0) await sleep(1);
-          assert(performance.now() - start < 10_000, "the container waits for the disk");
+          assert(performance.now() - start < 60_000, "the container waits for the disk");
         }
         done += line.length;
       }

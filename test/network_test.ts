@@ -147,7 +147,7 @@ async function gatewayOf({ ok }: NetworkContext, network: string): Promise<strin
 
 networkTest("nobody reaches what listens at the host's own loopback through a bridge", async (c) => {
   await using _ = serverOnHost(c, "127.0.0.1", 9000);
-  await c.ok("run", "-d", "--name", "spy", "--cap-add", "NET_ADMIN", "starter", "sleep", "60");
+  await c.ok("run", "-d", "--name", "spy", "--cap-add", "NET_ADMIN", "starter", "sleep", "1000");
   await until("the server is there", async () => await fromHost(c)("http://127.0.0.1:9000/") !== "");
   const reached = await c.mini([
     "exec",
@@ -189,9 +189,9 @@ networkTest("a port that is taken is told before anything is made", async (c) =>
     "127.0.0.1:9000/tcp",
     "a program of this host",
   );
-  await ok("run", "-d", "--name", "one", "-p", "9001:80", "starter", "sleep", "60");
+  await ok("run", "-d", "--name", "one", "-p", "9001:80", "starter", "sleep", "1000");
   for (const flags of [["-p", "9001:81"], ["-p", "0.0.0.0:9001:81"], ["-p", "9002:82", "-p", "9001:81"]]) {
-    const refused = await mini(["run", "-d", "--name", "two", "--rm", ...flags, "starter", "sleep", "60"]);
+    const refused = await mini(["run", "-d", "--name", "two", "--rm", ...flags, "starter", "sleep", "1000"]);
     assertRefused(refused, 125, ":9001/tcp is taken by the container");
   }
   await ok("run", "--rm", "-p", "9001:80/udp", "-p", "9002:82", "starter", "true");
@@ -268,7 +268,7 @@ networkTest("another firewall's policy is told with what to do about it, and is 
     "nft add table ip strict; nft add chain ip strict stop '{ type filter hook forward priority 0; policy drop; }'",
   );
   const theirs = await script("nft list table ip strict");
-  await ok("run", "-d", "--name", "one", "starter", "sleep", "60");
+  await ok("run", "-d", "--name", "one", "starter", "sleep", "1000");
   const ping = () => mini(["exec", "one", "ping", "-c", "1", "-W", "1", OUTSIDE.ip]);
   assertEquals((await ping()).status, 1);
   const { stderr } = await mini(["system", "check"]);

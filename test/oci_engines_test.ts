@@ -172,7 +172,7 @@ address = "${folder}/t.sock"
     assertEquals(await ctr(...run, "--rm", root, "one", "echo", "hello"), "hello\n");
     const missing = await runCommand(["ctr", "--address", socket, ...run, "--rm", root, "two", "nosuch"], PATIENCE);
     assertStringIncludes(missing.stderr, "executable file not found in $PATH");
-    await ctr(...run, "--detach", root, "web", "sleep", "60");
+    await ctr(...run, "--detach", root, "web", "sleep", "1000");
     assertEquals(await ctr("task", "exec", "--exec-id", "e1", "web", "echo", "inside"), "inside\n");
     const terminal = await inTerminal([
       "ctr",

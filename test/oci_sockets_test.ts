@@ -42,7 +42,7 @@ miniTest("a terminal's master side is sent to the console socket, of the size th
 
     // A process that joins has one of its own.
     await runtime.do(["delete", "web"]);
-    writeSpec(bundle, scriptSpec("exec sleep 60"));
+    writeSpec(bundle, scriptSpec("exec sleep 1000"));
     await runtime.do(["run", "-d", "-b", bundle, "web"]);
     const [second] = await Promise.all([
       receiver.receive(),
@@ -57,7 +57,7 @@ miniTest("a terminal's master side is sent to the console socket, of the size th
 
 miniTest("a descriptor of the first process is sent to the pidfd socket", async (context) => {
   const { folder } = context, runtime = miniRuntime(context);
-  const bundle = await makeBundle(`${folder}/bundle`, scriptSpec("exec sleep 60"));
+  const bundle = await makeBundle(`${folder}/bundle`, scriptSpec("exec sleep 1000"));
   try {
     using receiver = new Receiver(`${folder}/pidfd`);
     const [{ fd }] = await Promise.all([
@@ -118,7 +118,7 @@ for (const noNewPrivileges of [true, false]) {
     const { folder } = context, runtime = miniRuntime(context), path = `${folder}/agent`;
     const bundle = await makeBundle(
       `${folder}/bundle`,
-      scriptSpec("mkdir /x 2> /said; exec sleep 60", (s) => {
+      scriptSpec("mkdir /x 2> /said; exec sleep 1000", (s) => {
         s.process.noNewPrivileges = noNewPrivileges;
         s.linux!.seccomp = {
           defaultAction: "SCMP_ACT_ALLOW",

@@ -63,7 +63,7 @@ ociTest(
 ociTest(
   "what does not go with a container's state is refused, and changes nothing",
   async ({ runtime, bundle, use }) => {
-    use(script("exec sleep 60"));
+    use(script("exec sleep 1000"));
     await runtime.do(["create", "-b", bundle, "web"]);
     assertRefused(await runtime.run(["create", "-b", bundle, "web"]), 1, "container with id exists: web");
     assertRefused(await runtime.run(["delete", "web"]), 1, "cannot delete container web that is not stopped");
@@ -126,7 +126,7 @@ ociTest(
 );
 
 ociTest("exec runs a further process, in the foreground and on its own", async ({ runtime, bundle, use, folder }) => {
-  use(script("exec sleep 60"));
+  use(script("exec sleep 1000"));
   await runtime.do(["run", "--detach", "-b", bundle, "web"], { cwd: "/" });
   const inside = (...args: string[]) => runtime.run(["exec", ...args], { stdin: "in" });
   assertEquals(await inside("web", "sh", "-c", "cat; echo err >&2; exit 3"), {
@@ -163,7 +163,7 @@ ociTest("exec runs a further process, in the foreground and on its own", async (
   const pids = JSON.parse(await runtime.do(["ps", "--format", "json", "web"]));
   assertEquals(pids.length, 2);
   assert(pids.includes(pid));
-  assertMatch(await runtime.do(["ps", "web"]), /PID[^\n]*\n.*sleep 60\n.*sleep 61\n/);
+  assertMatch(await runtime.do(["ps", "web"]), /PID[^\n]*\n.*sleep 1000\n.*sleep 61\n/);
   // As its adopted parent we reap it, and the container waits for that.
   Deno.kill(pid, "SIGKILL");
   await until("its end", () => (ownDescendants(), !existsProcess(pid)));
@@ -184,7 +184,7 @@ ociTest("a paused container stands still", async ({ runtime, bundle, use }) => {
 });
 
 ociTest("list shows all containers, as a table, as JSON, and only their ids", async ({ runtime, bundle, use }) => {
-  use(script("sleep 60"));
+  use(script("sleep 1000"));
   assertEquals(await runtime.do(["list", "-q"]), "");
   await runtime.do(["create", "-b", bundle, "b"]);
   await runtime.do(["create", "-b", bundle, "a"]);

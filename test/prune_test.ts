@@ -5,7 +5,7 @@ import { miniTest, until } from "./harness.ts";
 miniTest(
   "system prune removes what does not run and keeps what does; system df counts both",
   async ({ mini, start }) => {
-    const running = start(["run", "--rm", "--name", "runs", "starter", "sh", "-c", "echo up; exec sleep 60"]);
+    const running = start(["run", "--rm", "--name", "runs", "starter", "sh", "-c", "echo up; exec sleep 1000"]);
     await until("the container runs", () => running.stdout().includes("up"));
     await mini(["run", "--name", "old", "starter", "sh", "-c", "dd if=/dev/zero of=/big bs=1M count=3 2>/dev/null"]);
     await mini(["run", "--name", "kept", "--label", "keep=yes", "starter", "true"]);

@@ -3,7 +3,7 @@ import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR, TCGETS, TIOCSPTLCK, TIOCSWINSZ
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { open } from "../ffi/open.ts";
 import { readable } from "../ffi/reactor.ts";
-import { type Output, until } from "./harness.ts";
+import { type Output, signalTo, until } from "./harness.ts";
 
 /** How long a command may run before it is killed, which shows in its status. */
 const PATIENCE_MILLISECONDS = 120_000;
@@ -62,17 +62,12 @@ export class Terminal implements AsyncDisposable {
     }).spawn();
     this.#sessions.push(child);
     const status = (async () => {
-      const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MILLISECONDS);
+      const timer = setTimeout(() => signalTo(child, "SIGKILL"), PATIENCE_MILLISECONDS);
       const { code } = await child.status;
       clearTimeout(timer);
       return code;
     })();
-    let ended = false;
-    child.status.finally(() => ended = true);
-    const kill = (signal: Deno.Signal) => {
-      if (!ended) child.kill(signal);
-    };
-    return { pid: child.pid, status, kill };
+    return { pid: child.pid, status, kill: (signal) => signalTo(child, signal) };
   }
 
   /** Types. */
@@ -140,7 +135,7 @@ export class Terminal implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.hangUp();
     for (const child of this.#sessions) {
-      const timer = setTimeout(() => child.kill("SIGKILL"), 5000);
+      const timer = setTimeout(() => signalTo(child, "SIGKILL"), 5000);
       await child.status;
       clearTimeout(timer);
     }

@@ -17,7 +17,7 @@ miniTest("every program of a container is confined, and an unconfined one is not
   for (const flags of ["--privileged", "--security-opt apparmor=unconfined"]) {
     assertEquals(await inside(PROFILE, ...words(flags)), "unconfined\n", flags);
   }
-  const running = start(words("run --rm --name it starter sh -c").concat("echo ready; sleep 100"));
+  const running = start(words("run --rm --name it starter sh -c").concat("echo ready; sleep 1000"));
   await until("the container", () => running.stdout() === "ready\n");
   assertEquals((await mini(["exec", "it", "sh", "-c", PROFILE])).stdout, "mini-default (enforce)\n");
   const [{ AppArmorProfile }] = JSON.parse((await mini(["inspect", "it"])).stdout);

@@ -7,7 +7,7 @@ const words = (text: string) => text.split(" ").filter(Boolean);
 
 /** A container in the background with these flags, gone when `body` is done. */
 async function withOther({ mini }: Context, flags: string, body: (name: string) => Promise<void>): Promise<void> {
-  const { status, stderr } = await mini(words(`run -d --rm --name other ${flags} starter sleep 100`));
+  const { status, stderr } = await mini(words(`run -d --rm --name other ${flags} starter sleep 1000`));
   assertEquals([status, stderr], [0, ""]);
   try {
     await body("other");
@@ -125,10 +125,20 @@ miniTest("--pid container joins the processes of one that runs", async (context)
   const { mini, inside, start } = context;
   await withOther(context, "", async (other) => {
     const flags = ["--pid", `container:${other}`];
-    assertMatch(await inside("cat /proc/1/cmdline | tr '\\0' ' '", ...flags), /^sleep 100 $/);
-    const joined = start(["run", "--rm", "--name", "joined", ...flags, "starter", "sh", "-c", "echo ready; sleep 100"]);
+    assertMatch(await inside("cat /proc/1/cmdline | tr '\\0' ' '", ...flags), /^sleep 1000 $/);
+    const joined = start([
+      "run",
+      "--rm",
+      "--name",
+      "joined",
+      ...flags,
+      "starter",
+      "sh",
+      "-c",
+      "echo ready; sleep 1000",
+    ]);
     await until("the container", () => joined.stdout() === "ready\n");
-    assertMatch((await mini(["exec", "joined", "ps"])).stdout, /sleep 100[^]*sleep 100/);
+    assertMatch((await mini(["exec", "joined", "ps"])).stdout, /sleep 1000[^]*sleep 1000/);
     // The end of the one whose pid namespace it is ends both.
     await mini(["kill", other]);
     assertEquals((await joined.output).status, 137);
@@ -138,7 +148,7 @@ miniTest("--pid container joins the processes of one that runs", async (context)
 
 miniTest("a container that is joined must run, also when it is started again", async ({ mini }) => {
   const out = (text: string, options = {}) => mini(words(text), options);
-  assertEquals((await out("create --name base starter sleep 100")).status, 0);
+  assertEquals((await out("create --name base starter sleep 1000")).status, 0);
   for (const kind of ["pid", "uts", "network"]) {
     assertRefused(await out(`run --rm --${kind} container:base starter true`), 125, "base", "is not running");
   }
@@ -191,7 +201,7 @@ miniTest("--ipc: /dev/shm and its kin are its own, the host's, another's or not 
 
 /** A third container that joins the second one, which has joined the first. */
 async function joinJoined({ mini, inside }: Context, flags: readonly string[], other: string): Promise<void> {
-  assertEquals((await mini([...words("run -d --rm --name between"), ...flags, "starter", "sleep", "100"])).status, 0);
+  assertEquals((await mini([...words("run -d --rm --name between"), ...flags, "starter", "sleep", "1000"])).status, 0);
   assertEquals(await inside("cat /dev/shm/b", "--ipc", "container:between"), "from us\n");
   await mini(["rm", "-f", "between"]);
   assertEquals((await mini(["exec", other, "cat", "/dev/shm/b"])).stdout, "from us\n");

@@ -45,15 +45,15 @@ for (const [helper, { without, resolver }] of Object.entries(helpers)) {
     const { status, stdout, stderr } = await script(
       `
       running() { ps -U "$(id -u)" -o stat=,comm= | grep -v '^Z' | grep -cE 'passt|pasta|slirp|mini-network' || true; }
-      $mini run --rm -d --name one starter sleep 60 > /dev/null
-      $mini run --name two starter sleep 60 & foreground=$!
+      $mini run --rm -d --name one starter sleep 1000 > /dev/null
+      $mini run --name two starter sleep 1000 & foreground=$!
       until [ "$(running)" = 4 ]; do sleep 0.05; done
       $mini kill one
       kill -9 $foreground; wait $foreground 2>/dev/null || true
       until [ "$(running)" = 0 ]; do sleep 0.05; done
       $mini rm -f two
       # One whose keeper is killed: whoever clears up ends it.
-      $mini run -d --name three starter sleep 60 > /dev/null
+      $mini run -d --name three starter sleep 1000 > /dev/null
       kill -9 $(ps -U "$(id -u)" -o pid=,comm= | awk '$2 == "mini-network" {print $1}')
       $mini rm -f three
       until [ "$(running)" = 0 ]; do sleep 0.05; done`,

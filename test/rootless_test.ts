@@ -106,7 +106,7 @@ userTest("many first commands at the same time: each finds its way", async ({ sc
 userTest("containers of two commands that began at once can all be entered later", async ({ script }) => {
   const said = ok(
     await script(`
-      $mini run -d --name first starter sleep 60 > /dev/null & $mini run -d --name second starter sleep 60 > /dev/null
+      $mini run -d --name first starter sleep 1000 > /dev/null & $mini run -d --name second starter sleep 1000 > /dev/null
       wait
       $mini exec first echo a; $mini exec second echo b
       $mini rm -f first second`),
@@ -137,7 +137,7 @@ userTest("system check tells a user what there is, and clears what was left", as
   assertMatch(ids.Mend, /^sudo usermod /);
   // One whose command was killed.
   await script(`
-    $mini run --name gone starter sleep 60 &
+    $mini run --name gone starter sleep 1000 &
     until $mini ps -q --filter name=gone | grep -q .; do sleep 0.05; done
     kill -9 $!`);
   assertMatch((await mini(["system", "check"])).stdout, /\ncleared [0-9a-f]{12}\n$/);
@@ -184,7 +184,7 @@ userTest("without a cgroup of one's own limits and pause are refused, and nothin
   assertRefused(await mini(["run", "--rm", "-m", "64m", "starter", "true"]), 125, "limits", "Delegate=yes");
   assertRefused(await mini(["run", "--rm", "--pids-limit", "9", "starter", "true"]), 125, "limits", "Delegate=yes");
   const paused = await script(
-    "$mini run -d --name web starter sleep 60 >/dev/null; ! $mini pause web; $mini rm -f web",
+    "$mini run -d --name web starter sleep 1000 >/dev/null; ! $mini pause web; $mini rm -f web",
   );
   assertEquals([paused.status, paused.stdout], [0, "web\n"]);
   assertMatch(paused.stderr, /^mini: [^\n]+ cannot be paused\n$/);

@@ -149,7 +149,7 @@ miniTest("--init is PID 1, reaps orphans, and hands signals and statuses on", as
     assertEquals((await mini(["run", "--rm", "--init", "starter", "sh", "-c", script])).status, status, script);
   }
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) {
-    const running = start(["run", "--rm", "--init", "starter", "sh", "-c", "echo ready; sleep 20"]);
+    const running = start(["run", "--rm", "--init", "starter", "sh", "-c", "echo ready; sleep 1000"]);
     await until("the program", () => running.stdout() === "ready\n");
     running.kill(signal);
     const { status } = await running.output;

@@ -1,5 +1,5 @@
 /** Many commands at the same time. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { miniTest, until } from "./harness.ts";
 
 const MANY = 50;
@@ -48,9 +48,10 @@ miniTest("of fifty that want the same name one gets it", async ({ mini, start, r
 
 miniTest("runs, removals, lists and checks do not disturb one another", async ({ mini }) => {
   await mini(["run", "--rm", "starter", "true"]);
-  const end = Date.now() + 10_000, done = { run: 0, kept: 0, ps: 0, check: 0, forced: 0 };
+  const done = { run: 0, kept: 0, ps: 0, check: 0, forced: 0 };
+  // Each goes on as long as one of the others has not been done often enough.
   const again = async (what: keyof typeof done, body: () => Promise<void>) => {
-    for (; Date.now() < end; done[what]++) await body();
+    for (; Object.values(done).some((times) => times < 6); done[what]++) await body();
   };
   const clean = async (args: string[], expected = 0) => {
     const { status, stdout, stderr } = await mini(args);
@@ -74,5 +75,4 @@ miniTest("runs, removals, lists and checks do not disturb one another", async ({
     again("ps", async () => void await clean(["ps", "-a"])),
     again("check", async () => assertMatch(await clean(["system", "check"]), /\nnothing was left behind\n$/)),
   ]);
-  assert(Object.values(done).every((times) => times > 3), JSON.stringify(done));
 });

@@ -94,7 +94,7 @@ miniTest("an existing network namespace is joined by its path", async (context) 
 /** A process in new namespaces of those kinds; with a user namespace they belong to that. */
 async function others(...flags: string[]): Promise<AsyncDisposable & { pid: number }> {
   const child = new Deno.Command("unshare", {
-    args: [...flags, "--fork", "sh", "-c", "echo; exec sleep 100"],
+    args: [...flags, "--fork", "sh", "-c", "echo; exec sleep 1000"],
     stdin: "null",
     stdout: "piped",
   }).spawn();

@@ -29,7 +29,7 @@ miniTest("PID 1 of --init has the filter too, so that nothing gets around it by 
 miniTest("a program of exec has the container's filter", async ({ mini, start }) => {
   for (const [option, expected] of [["builtin", "2\n1\n"], ["unconfined", "0\n0\n"]] as const) {
     const running = start(
-      run("--name", option, "--security-opt", `seccomp=${option}`, "starter", "sh", "-c", "echo up; sleep 60"),
+      run("--name", option, "--security-opt", `seccomp=${option}`, "starter", "sh", "-c", "echo up; sleep 1000"),
     );
     await until("its start", () => running.stdout() === "up\n");
     const output = await mini(["exec", option, "sh", "-c", STATUS]);

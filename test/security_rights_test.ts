@@ -14,7 +14,7 @@ miniTest(
       const out = await runCommand([...caller, ...command, ...words(`run --rm ${flags} starter sh -c`), SETS]);
       assertEquals(out, { status: 0, stdout: EMPTY, stderr: "" }, flags);
     }
-    const running = start([...words("run --rm --name it starter sh -c"), "echo ready; sleep 100"]);
+    const running = start([...words("run --rm --name it starter sh -c"), "echo ready; sleep 1000"]);
     await until("the container", () => running.stdout() === "ready\n");
     for (const flags of ["", "--privileged", "-u 1000:1000"]) {
       const out = await runCommand([...caller, ...command, ...words(`exec ${flags} it sh -c`), SETS]);
@@ -33,7 +33,7 @@ miniTest(
     const groups = "grep Groups: /proc/self/status";
     const run = await runCommand([...caller, ...command, ...words("run --rm -u 1000:1000 starter sh -c"), groups]);
     assertEquals(run.stdout, "Groups:\t1000 \n");
-    const running = start([...words("run --rm --name it starter sh -c"), "echo ready; sleep 100"]);
+    const running = start([...words("run --rm --name it starter sh -c"), "echo ready; sleep 1000"]);
     await until("the container", () => running.stdout() === "ready\n");
     const exec = await runCommand([...caller, ...command, ...words("exec -u 1000:1000 it sh -c"), groups]);
     assertEquals(exec.stdout, "Groups:\t1000 \n");
@@ -51,7 +51,7 @@ miniTest(
 miniTest("the working directory of exec is inside, too (CVE-2024-21626)", async ({ mini, start }) => {
   const running = start([
     ...words("run --rm --name it starter sh -c"),
-    "ln -s /proc/self/fd/8 /work; echo ready; sleep 100",
+    "ln -s /proc/self/fd/8 /work; echo ready; sleep 1000",
   ]);
   await until("the container", () => running.stdout() === "ready\n");
   for (const path of ["/work", ...Array.from({ length: 12 }, (_, i) => `/proc/self/fd/${i}`)]) {
@@ -107,7 +107,7 @@ miniTest(
   "no socket of mini's can be reached from a container with the host's network (CVE-2020-15257)",
   async ({ mini, inside, state }) => {
     const abstract = () => Deno.readTextFileSync("/proc/net/unix").split("\n").filter((line) => / @.*mini/.test(line));
-    assertEquals((await mini(words("run -d --name it starter sleep 100"))).status, 0);
+    assertEquals((await mini(words("run -d --name it starter sleep 1000"))).status, 0);
     assertEquals(abstract(), []);
     // From inside, nothing with a path can be reached either: it is in folders that only the host's root may enter.
     const mode = Deno.statSync(state).mode! & 0o777;
@@ -128,7 +128,7 @@ miniTest(
     assertEquals([Deno.statSync("/usr/lib/os-release").isFile, await inside(tell)], [true, "no\n"]);
     const running = start([
       ...words("run --rm --name it --userns auto --privileged starter sh -c"),
-      "echo ready; sleep 100",
+      "echo ready; sleep 1000",
     ]);
     await until("the container", () => running.stdout() === "ready\n");
     // It looks at everything that comes by, for a root that is not its own.
@@ -153,7 +153,10 @@ miniTest(
 miniTest(
   "a container's /proc/self/exe is its own, in other containers' namespaces too (CVE-2019-5736)",
   async ({ mini, inside, start }) => {
-    const running = start([...words("run --rm --name it --cap-add SYS_PTRACE starter sh -c"), "echo ready; sleep 100"]);
+    const running = start([
+      ...words("run --rm --name it --cap-add SYS_PTRACE starter sh -c"),
+      "echo ready; sleep 1000",
+    ]);
     await until("the container", () => running.stdout() === "ready\n");
     const watcher = start([
       ...words("exec it sh -c"),
@@ -174,7 +177,7 @@ miniTest(
 );
 
 miniTest("no process of exec is ever seen with more capabilities than its program has", async ({ mini, start }) => {
-  const running = start([...words("run --rm --name it starter sh -c"), "echo ready; sleep 100"]);
+  const running = start([...words("run --rm --name it starter sh -c"), "echo ready; sleep 1000"]);
   await until("the container", () => running.stdout() === "ready\n");
   const watcher = start([
     ...words("exec it sh -c"),

@@ -81,7 +81,7 @@ userTest("root inside is nobody outside, whatever it does", async (context) => {
 });
 
 userTest("exec joins the user namespace, with a terminal and without", async ({ mini, start, command }) => {
-  const running = start(words("run --rm --name it --userns auto starter sh -c").concat("echo ready; sleep 100"));
+  const running = start(words("run --rm --name it --userns auto starter sh -c").concat("echo ready; sleep 1000"));
   await until("the container", () => running.stdout() === "ready\n");
   const inIt = await mini([
     ...words("exec it sh -c"),
@@ -133,7 +133,7 @@ userTest(
   "a user namespace is joined with others of the same container, and refuses those that it cannot show",
   async (context) => {
     const { mini, inside } = context;
-    assertEquals((await mini(words("run -d --name other --ipc shareable --userns auto starter sleep 100"))).status, 0);
+    assertEquals((await mini(words("run -d --name other --ipc shareable --userns auto starter sleep 1000"))).status, 0);
     const theirs = (await mini(words("exec other readlink /proc/self/ns/user"))).stdout;
     const link = "readlink /proc/self/ns/user";
     assertEquals(await inside(link, "--userns", "container:other"), theirs);

@@ -8,7 +8,7 @@ import { isFrozen } from "../../runtime/cgroup.ts";
 import type { Containers, Found } from "../containers.ts";
 import { pidfdOf, stop } from "../control.ts";
 import { emitContainer } from "../events.ts";
-import { isAlive } from "../process.ts";
+import { isAlive, isEnding } from "../process.ts";
 import { type OnFailure, probeOf, type Timing, timingOf } from "./config.ts";
 import { isOfRun, readHealth, type StoredHealth, storeHealth } from "./file.ts";
 import { runProbe } from "./probe.ts";
@@ -98,6 +98,8 @@ class Checks {
     if (this.signal.aborted) return undefined;
     const record = this.containers.record(this.id), running = this.containers.running(this.id);
     if (!record || !running || running.status !== "running" || !isAlive(running)) return undefined;
+    // What is killed with it says nothing of its health.
+    if (isEnding(running.pid)) return undefined;
     return { record, running, status: "running" };
   }
 

@@ -248,7 +248,7 @@ const WHERE = "readlink /proc/self/ns/uts; test -e /etc/os-release-of-the-root &
 async function whereHooksRun(t: Subject, kind: keyof Hooks, isInside: boolean): Promise<void> {
   await Deno.writeTextFile(t.inRoot("/etc/os-release-of-the-root"), "");
   const path = isInside && kind === "startContainer" ? "/where" : `${t.folder}/where-${kind}`;
-  await t.create("sleep 60", (s) => s.hooks = { [kind]: [hook(`{ cat >/dev/null; ${WHERE}; } > ${path}; true`)] });
+  await t.create("sleep 1000", (s) => s.hooks = { [kind]: [hook(`{ cat >/dev/null; ${WHERE}; } > ${path}; true`)] });
   const { pid } = await t.runtime.state(t.id);
   const own = await Deno.readLink(`/proc/${pid}/ns/uts`);
   await t.start();
@@ -302,7 +302,7 @@ must(
 
 must("C33", "hooks run before the root changes, and see the container's mounts", async (t) => {
   const path = `${t.folder}/seen`;
-  await t.create("sleep 60", (s) => {
+  await t.create("sleep 1000", (s) => {
     s.mounts!.push({ destination: "/made", type: "tmpfs", source: "tmpfs" });
     s.hooks = { createContainer: [hook(`grep -c ' ${t.inRoot("/made")} ' /proc/self/mounts > ${path}; true`)] };
   });

@@ -159,7 +159,7 @@ must("L14", "cgroupsPath is the same place each time, below the mount point wher
   const path = `/mini-conformance-${Deno.pid}/one`;
   const places: string[] = [];
   for (let i = 0; i < 2; i++) {
-    await t.create("sleep 60", (s) => {
+    await t.create("sleep 1000", (s) => {
       s.linux!.cgroupsPath = path;
       s.linux!.namespaces = s.linux!.namespaces!.filter((n) => n.type !== "cgroup");
     });

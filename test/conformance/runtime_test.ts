@@ -9,7 +9,7 @@ const hook = (script: string) => ({ path: "/bin/sh", args: ["sh", "-c", script],
 const failing = hook("echo it failed >&2; exit 3");
 
 must("R1", "the state has version, id, status, pid, bundle and annotations", async (t) => {
-  await t.create("sleep 60", (s) => s.annotations = { "org.example.key": "value" });
+  await t.create("sleep 1000", (s) => s.annotations = { "org.example.key": "value" });
   const state = await t.runtime.state(t.id);
   assertMatch(state.ociVersion as string, /^1\.\d+\.\d+/);
   assertEquals([state.id, state.status, state.bundle], [t.id, "created", t.bundle]);
@@ -18,7 +18,7 @@ must("R1", "the state has version, id, status, pid, bundle and annotations", asy
 });
 
 must("R2", "the status goes from created to running to stopped", async (t) => {
-  await t.create("sleep 60");
+  await t.create("sleep 1000");
   assertEquals(await t.status(), "created");
   await t.start();
   assertEquals(await t.status(), "running");
@@ -44,7 +44,7 @@ must("R4", "a change of config.json after create does not matter", async (t) => 
 });
 
 must("R5", "create applies everything but the process: mounts, host name, limits of the environment", async (t) => {
-  await t.create("sleep 60", (s) => {
+  await t.create("sleep 1000", (s) => {
     s.hostname = "made-here";
     s.mounts!.push({ destination: "/extra", type: "tmpfs", source: "tmpfs" });
   });
@@ -91,14 +91,14 @@ must(
 
 must("R10", "the poststart hooks are invoked by start, after the program", async (t) => {
   const path = `${t.folder}/poststart`;
-  await t.create("sleep 60", (s) => s.hooks = { poststart: [hook(`cat > ${path}`)] });
+  await t.create("sleep 1000", (s) => s.hooks = { poststart: [hook(`cat > ${path}`)] });
   assert(!await exists(path));
   await t.start();
   assertEquals(JSON.parse(await Deno.readTextFile(path)).status, "running");
 }, { runc: "1.1 invokes them in create" });
 
 must("R11", "a poststart hook that fails is an error, and stops the container", async (t) => {
-  await t.create("sleep 60", (s) => s.hooks = { poststart: [failing] });
+  await t.create("sleep 1000", (s) => s.hooks = { poststart: [failing] });
   await t.fails("start", t.id);
   await t.runtime.until(t.id, "stopped");
 }, { runc: "1.1 tells it and lets the container run when it was created before" });
@@ -135,7 +135,7 @@ must("R15", "create without an id, or without a bundle, is an error", async (t) 
 });
 
 must("R16", "create with an id that is taken, or that is none, is an error and makes nothing", async (t) => {
-  await t.create("sleep 60");
+  await t.create("sleep 1000");
   const before = await t.runtime.state(t.id);
   await t.fails("create", "--bundle", t.bundle, t.id);
   await t.fails("create", "--bundle", t.bundle, "not/valid");
@@ -150,7 +150,7 @@ must("R17", "a property that cannot be applied is an error, and no container is 
 must("R18", "start without an id, or of a container that is not created, is an error without effect", async (t) => {
   await t.fails("start");
   await t.fails("start", "nobody");
-  await t.create("echo . >> /count; sleep 60");
+  await t.create("echo . >> /count; sleep 1000");
   await t.start();
   await t.fails("start", t.id);
   assertEquals(await t.status(), "running");
@@ -185,14 +185,14 @@ must("R20", "kill sends the signal that it is given, to a running and to a creat
 must("R21", "delete without an id, or of a container that runs, is an error without effect", async (t) => {
   await t.fails("delete");
   await t.fails("delete", "nobody");
-  await t.create("sleep 60");
+  await t.create("sleep 1000");
   await t.start();
   await t.fails("delete", t.id);
   assertEquals(await t.status(), "running");
 });
 
 must("R22", "delete of a container that is only created is an error without effect", async (t) => {
-  await t.create("sleep 60");
+  await t.create("sleep 1000");
   await t.fails("delete", t.id);
   assertEquals(await t.status(), "created");
 }, { runc: "it kills and deletes such a container" });
