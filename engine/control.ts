@@ -14,7 +14,7 @@ import type { ContainerRecord } from "./record.ts";
 import { hasEnded, isAlive, KILL_MILLISECONDS, openProcess } from "./process.ts";
 
 /** How long the command that runs a container may take to write down its end, before others go on without it. */
-const OWNER_MILLISECONDS = 5000;
+const OWNER_MILLISECONDS = 10_000;
 
 const SIGKILL = 9;
 /** How long one has to end by itself where nobody says otherwise. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { assertRefused, type Context, miniTest, type Output, startCommand, until } from "./harness.ts";
+import { assertRefused, type Context, killIfThere, miniTest, type Output, startCommand, until } from "./harness.ts";
+import { monitors } from "./monitors.ts";
 
 const ok = ({ status, stdout, stderr }: Output) => {
   assertEquals([status, stderr], [0, ""]);
@@ -38,26 +39,7 @@ const ended = (context: Context, name: string) =>
 const running = ({ state }: Context, id: string): { pid: number; shim: { pid: number } } =>
   JSON.parse(Deno.readTextFileSync(`${state}/containers/${id}/state.json`));
 
-/** The monitor's and its guardian's numbers. */
-function monitors({ state }: Context): { monitor: number[]; guardian: number[] } {
-  const found = { monitor: [] as number[], guardian: [] as number[] };
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
-      if (words.includes("monitor") && words.includes(state)) {
-        found.monitor.push(Number(name));
-        const parent = Number(Deno.readTextFileSync(`/proc/${name}/stat`).split(") ")[1]!.split(" ")[1]);
-        if (Deno.readTextFileSync(`/proc/${parent}/comm`) === "mini-guardian\n") found.guardian.push(parent);
-      }
-    } catch {
-      // it ended meanwhile
-    }
-  }
-  return found;
-}
-
-const killAll = (pids: readonly number[]) => pids.forEach((pid) => Deno.kill(pid, "SIGKILL"));
+const killAll = (pids: readonly number[]) => pids.forEach(killIfThere);
 
 miniTest("a container in the background goes on without its command, and its end is written down", async (context) => {
   const { mini } = context;
@@ -155,19 +137,19 @@ miniTest("the monitor is killed, and no container notices", async (context) => {
   const { mini } = context;
   await runDetached(context, "--name", "long", "starter", "sh", "-c", awaiting("exit 9"));
   const first = await until("the monitor is there", () => {
-    const found = monitors(context);
+    const found = monitors(context.state);
     return found.guardian.length === 1 ? found : undefined;
   });
   for (let round = 0; round < 3; round++) {
-    const before = monitors(context).monitor;
+    const before = monitors(context.state).monitor;
     killAll(before);
-    await until("another takes its place", () => monitors(context).monitor.some((pid) => !before.includes(pid)));
+    await until("another takes its place", () => monitors(context.state).monitor.some((pid) => !before.includes(pid)));
   }
-  assertEquals(monitors(context).guardian, first.guardian);
+  assertEquals(monitors(context.state).guardian, first.guardian);
   await letGo(context, "long");
   const state = await ended(context, "long");
   assertEquals(state.ExitCode, 9);
-  await until("nobody is left", () => monitors(context).monitor.length === 0);
+  await until("nobody is left", () => monitors(context.state).monitor.length === 0);
   ok(await mini(["rm", "long"]));
 });
 
@@ -175,7 +157,7 @@ miniTest("without any monitor no exit status is lost, and a policy is carried ou
   const { mini } = context;
   await runDetached(context, "--name", "alone", "starter", "sh", "-c", awaiting("exit 6"));
   const found = await until("the monitor is there", () => {
-    const found = monitors(context);
+    const found = monitors(context.state);
     return found.guardian.length === 1 ? found : undefined;
   });
   killAll([...found.guardian, ...found.monitor]);
@@ -242,12 +224,12 @@ miniTest("after a reboot those come back that are wanted", async (context) => {
     ok(await mini(["stop", "-t", "0", `stopped-${policy}`]));
   }
   // As a power cut: everything stops at once, and what is in /run is gone.
-  const { monitor, guardian } = monitors(context);
+  const { monitor, guardian } = monitors(context.state);
   killAll([...guardian, ...monitor]);
   for (const { name } of Deno.readDirSync(`${state}/containers`)) killAll([running(context, name).shim.pid]);
   await until("nothing runs", () => {
     const { cgroups } = cgroupsOf(state);
-    return cgroups.every((folder) => Deno.readTextFileSync(`${folder}/cgroup.procs`) === "");
+    return cgroups.every((folder) => Deno.readTextFileSync(`${folder}/cgroup.events`).includes("populated 0"));
   });
   const { cgroups } = cgroupsOf(state);
   Deno.removeSync(state, { recursive: true });
@@ -332,7 +314,7 @@ miniTest("state files that are cut short, or of a process with another's number"
   for (const content of ["", "{", "null", "7", JSON.stringify({ status: "running", pid: 1, cgroup: 3, shim: 8 })]) {
     const id = await runDetached(context, "--name", "web", "starter", "sleep", "1000");
     const { shim } = running(context, id);
-    const { monitor, guardian } = monitors(context);
+    const { monitor, guardian } = monitors(context.state);
     killAll([...guardian, ...monitor]);
     Deno.writeTextFileSync(`${state}/containers/${id}/state.json`, content);
     Deno.kill(shim.pid, "SIGKILL");

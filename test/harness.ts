@@ -222,7 +222,7 @@ export const needsNewerCalls = (): Need =>
   missingForPrograms() ? "openat2 or mount calls by descriptor are missing here" : undefined;
 
 /** Kills a process; one that has just ended by itself is as good. */
-function killIfThere(pid: number): void {
+export function killIfThere(pid: number): void {
   try {
     Deno.kill(pid, "SIGKILL");
   } catch (error) {

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { Store } from "../images/store.ts";
 import { assertRefused, type Context, miniTest, until } from "./harness.ts";
 import { addImage, layerTar } from "./images_fixtures.ts";
+import { monitors } from "./monitors.ts";
 
 const QUICK = ["--health-interval", "50ms", "--health-timeout", "5s", "--health-retries", "2"];
 const LONG = "sleep 1000 & trap 'exit 0' TERM; wait";
@@ -77,10 +78,10 @@ miniTest(
   "a probe that takes too long is killed with all that it started, and one that cannot be run has failed",
   async (context) => {
     const { mini } = context;
-    await run(context, "slow", "echo begun; sleep 1234 & sleep 1234", ["--health-timeout", "200ms"]);
+    await run(context, "slow", "echo begun; sleep 1234 & sleep 1234", ["--health-timeout", "3s"]);
     const slow = await becomes(context, "slow", "unhealthy");
     assertEquals(slow.Log[0]!.ExitCode, -1);
-    assertEquals(slow.Log[0]!.Output, "Health check exceeded timeout (200ms): begun\n");
+    assertEquals(slow.Log[0]!.Output, "Health check exceeded timeout (3s): begun\n");
     await mini(["exec", "slow", "true"]);
     const left = await mini(["exec", "slow", "sh", "-c", "ps | grep -c 'sleep 123[4]'"]);
     assert(Number(left.stdout) <= 2, `${left.stdout} of the probes' processes are left`);
@@ -179,14 +180,7 @@ miniTest("a monitor that is killed leaves the streak to the next one", async (co
   const { mini, state } = context;
   await run(context, "web", "test -e /up", ["--health-retries", "1000"]);
   await until("some failures", async () => (await healthOf(context, "web")).FailingStreak >= 3);
-  const monitor = [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
-    try {
-      const words = Deno.readTextFileSync(`/proc/${pid}/cmdline`).split("\0");
-      return words.includes("monitor") && words.includes(state);
-    } catch {
-      return false;
-    }
-  });
+  const { monitor } = monitors(state);
   assertEquals(monitor.length, 1);
   const { FailingStreak: before } = await healthOf(context, "web");
   Deno.kill(monitor[0]!, "SIGKILL");

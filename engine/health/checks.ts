@@ -143,9 +143,10 @@ class Checks {
     // Not by hand: its restart policy may start it again.
     const fd = pidfdOf(found);
     if (fd === undefined) return;
+    // Told before it is done: what becomes of it, others tell at once.
+    emitContainer(this.containers.state, found.record, "kill", { signal: String(SIGKILL) });
     trySyscall("pidfd_send_signal", fd, SIGKILL, null, 0);
     close(fd);
-    emitContainer(this.containers.state, found.record, "kill", { signal: String(SIGKILL) });
   }
 }
 
