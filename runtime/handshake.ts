@@ -2,6 +2,7 @@
  * What a program and its caller say to each other while it runs, over a pair of sockets: a byte "I wait for you", a byte "go
  * on", the number of a process. The end of either side is seen by the other.
  */
+import { Errno, SyscallError } from "../ffi/errors.ts";
 import { waitForExit } from "../ffi/exit_status.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readable } from "../ffi/reactor.ts";
@@ -18,9 +19,10 @@ export async function receive(sync: number, length: number): Promise<Uint8Array<
   return await readable(sync) && trySyscall("read", sync, bytes, length) === length ? bytes : undefined;
 }
 
-/** Lets the program go on. */
+/** Lets the program go on. One that has ended meanwhile cannot: whoever waits for it is told that, and why. */
 export function goOn(sync: number): void {
-  syscall("write", sync, new Uint8Array(1), 1);
+  const result = trySyscall("write", sync, new Uint8Array(1), 1);
+  if (result < 0 && result !== -Errno.EPIPE) throw new SyscallError("write", -result);
 }
 
 /** Waits for the number of a process, 8 bytes; undefined if the program has ended instead. */

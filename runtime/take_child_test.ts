@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { MiniError } from "../ffi/errors.ts";
-import { close, trySyscall } from "../ffi/kernel.ts";
+import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { op } from "../ffi/program.ts";
-import { spawn } from "../ffi/spawn.ts";
+import { spawn, waitForExit } from "../ffi/spawn.ts";
 import { abandon, makePair } from "./handshake.ts";
 import { takeChild } from "./take_child.ts";
 
@@ -38,4 +38,17 @@ Deno.test("the process that is taken over is a child of whoever it is to be one 
     await output.cancel();
     await other.status;
   }
+});
+
+Deno.test("a process that has ended before it was taken over is taken over all the same, to be reaped", async () => {
+  const first = spawn([op("exit_group", [0], "done")]), second = spawn([op("exit_group", [7], "killed")]);
+  const [ours, theirs] = makePair();
+  // As where the container ends just then: its kernel kills what was cloned, and nobody has the other end any more.
+  syscall("write", theirs, new Uint8Array(new BigUint64Array([BigInt(second.pid)]).buffer), 8);
+  close(theirs);
+  const taken = await takeChild(first, ours);
+  assertEquals(taken.pid, second.pid);
+  assertEquals(waitForExit(taken.pidfd).code, 7);
+  [ours, taken.pidfd, second.pidfd].forEach(close);
+  for (const { results } of [first, second]) results.close();
 });
