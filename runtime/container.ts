@@ -309,7 +309,10 @@ export async function prepare(
       init: options.init ?? false,
       network: options.network !== undefined,
       fallback: instead,
-      joinsLast: procs !== undefined,
+      joinsLast: procs !== undefined &&
+        ((await import("./seccomp_allows.ts")).filteredFromBirth(spec.linux?.seccomp, spec.process)
+          ? "filtered"
+          : true),
     };
     return { input, descriptors, fallback: instead };
   } catch (error) {

@@ -42,6 +42,7 @@ import {
   execOperations,
   giveUpCapabilities,
   identityOperations,
+  keepCapabilities,
   orphaned,
   rlimitOperations,
   signalOperations,
@@ -102,8 +103,8 @@ export interface PlanInput {
   readonly network?: boolean;
   /** What stands in for calls that are missing here (ffi/without). */
   readonly fallback?: Pick<Fallback, "lower"> | undefined;
-  /** Nothing of it is in the pid namespace that it joins before it is all that it is to be (joined_pid.ts). */
-  readonly joinsLast?: boolean;
+  /** Nothing of it is in the pid namespace that it joins before it is all that it is to be (joined_pid.ts); filtered from birth. */
+  readonly joinsLast?: boolean | "filtered";
 }
 
 /** What an operation is about, for people. */
@@ -135,7 +136,9 @@ export function plan(input: PlanInput): Plan {
   }
   // A pid namespace holds for children only. And only namespaces that are made by a process inside a user namespace belong to
   // it. So a first process enters these, and clones the container as the caller's own child.
-  const last = input.joinsLast ?? false, first = !last && (namespaces.pid !== undefined || user);
+  const last = input.joinsLast ?? false,
+    filtered = last === "filtered",
+    first = !last && (namespaces.pid !== undefined || user);
   const twice = last ? "last" : first && "first", clonesAtAll = twice !== false;
   const isFresh = (path: string) => mounts.some((m) => m.destination === path && m.type === "tmpfs");
   const isBound = (path: string) => mounts.some((m) => m.destination === path && isBind(m));
@@ -212,15 +215,17 @@ export function plan(input: PlanInput): Plan {
         ? [
           ...giveUpCapabilities(process, facts.lastCapability, seccomp.early.length > 0 ? ["CAP_SYS_ADMIN"] : []),
           ...nothingToTake([...passed(gate?.preserveFds ?? 0), descriptors.sync, ...gate ? [gate.fifo] : []]),
-          ...cloneSibling(descriptors.sync, 0n, "the container itself, in the pid namespace at last"),
+          closeOnExec(gate?.preserveFds),
+          ...(filtered ? [...seccomp.early, keepCapabilities(process, facts.lastCapability)] : []),
+          ...cloneSibling(descriptors.sync, 0n, "the container itself, in the pid namespace at last", filtered),
           ...(input.network ? awaitNetwork(descriptors.sync) : []),
           ...(gate ? environmentMade(descriptors.sync) : []),
           ...sessionOperations(process.terminal ?? false),
         ]
         : []),
       ...(gate && !last ? closeOthers(descriptors.sync, gate) : []),
-      closeOnExec(gate?.preserveFds),
-      ...seccomp.early,
+      ...(last ? [] : [closeOnExec(gate?.preserveFds)]),
+      ...(filtered ? [] : seccomp.early),
       ...(last
         ? becomeUser(process, facts.lastCapability, facts.own?.setgroups)
         : identityOperations(process, facts.lastCapability, facts.own?.setgroups)),

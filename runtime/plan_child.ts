@@ -10,16 +10,24 @@ const cloneArgs = (flags: bigint, exitSignal: number): Argument => ({
   words: [flags | CLONE_PARENT_SETTID, 0, 0, CHILD, exitSignal, 0, 0, 0, 0, 0, 0],
 });
 
+/** The first argument of clone(2) for a process of a container, as a filter sees it. @param alone it is a child of the first one's. */
+export const cloneFlags = (alone: boolean): number =>
+  Number(CLONE_PARENT_SETTID) | (alone ? SIGCHLD : Number(CLONE_PARENT));
+
+/** @param filtered by the older call: filters of system calls refuse clone3(2), whose arguments they cannot see. */
+const cloned = (flags: bigint, exitSignal: number, filtered: boolean, why: string, to: string): Operation =>
+  filtered
+    ? op("clone", [cloneFlags(exitSignal !== 0), 0, CHILD, 0, 0], why, { jump: { when: ">", to } })
+    : op("clone3", [cloneArgs(flags, exitSignal), CLONE_ARGS_SIZE], why, { jump: { when: ">", to } });
+
 /**
  * Clones a child of the caller's own; the operations that follow are the new process's, which waits until the caller knows its number. The first process
  * goes on in `tellChild`.
  */
-export function cloneSibling(sync: number, flags: bigint, why: string): Operation[] {
+export function cloneSibling(sync: number, flags: bigint, why: string, filtered = false): Operation[] {
   return [
     // A child of the caller has the exit signal that its sibling has, so none may be given.
-    op("clone3", [cloneArgs(flags | CLONE_PARENT, 0), CLONE_ARGS_SIZE], why, {
-      jump: { when: ">", to: "tell child" },
-    }),
+    cloned(flags | CLONE_PARENT, 0, filtered, why, "tell child"),
     op("read", [sync, { cell: "sync", size: 8 }, 1], "until mini knows who we are", {
       jump: { when: "=", than: 0, to: "orphaned" },
     }),
@@ -45,10 +53,10 @@ export const nothingToTake = (kept: readonly number[]): Operation[] =>
   closeAllBut(kept, "nothing of ours is open in what the container's processes can see");
 
 /** Clones a child that nobody else will wait for; the operations that follow are its own. The first process stays in `reapChild`. */
-export function cloneAlone(why: string): Operation[] {
+export function cloneAlone(why: string, filtered = false): Operation[] {
   return [
     op("setsid", [], "nothing of the caller's terminal reaches us"),
-    op("clone3", [cloneArgs(0n, SIGCHLD), CLONE_ARGS_SIZE], why, { jump: { when: ">", to: "reap child" } }),
+    cloned(0n, SIGCHLD, filtered, why, "reap child"),
   ];
 }
 

@@ -8,6 +8,7 @@ import {
   dieWithParent,
   execOperations,
   giveUpCapabilities,
+  keepCapabilities,
   orphaned,
   rlimitOperations,
   signalOperations,
@@ -25,6 +26,7 @@ import {
   type Stream,
   streamOperations,
 } from "./plan_streams.ts";
+import { filteredFromBirth } from "./seccomp_allows.ts";
 import type { LinuxSeccomp } from "./seccomp_types.ts";
 import type { Process } from "./spec.ts";
 
@@ -68,6 +70,7 @@ export function planExec(input: ExecInput): Program {
   const { process, sync } = input, terminal = process.terminal ?? false;
   const listen = input.listens ? sync : undefined;
   const seccomp = seccompOperations(input.seccomp, process.noNewPrivileges ?? false, listen);
+  const filtered = filteredFromBirth(input.seccomp, process, input.detached);
   const affinity = process.execCPUAffinity ?? {};
   return [
     ...openLabels(process),
@@ -92,10 +95,13 @@ export function planExec(input: ExecInput): Program {
     ...giveUpCapabilities(process, input.lastCapability, seccomp.early.length > 0 ? ["CAP_SYS_ADMIN"] : []),
     ...streamOperations(terminal, input.streams),
     ...nothingToTake([...passed(input.preserveFds ?? 0), sync]),
-    ...(input.detached ? cloneAlone("a process inside") : cloneSibling(sync, 0n, "a process inside")),
-    ...sessionOperations(terminal),
     closeOnExec(input.preserveFds),
-    ...seccomp.early,
+    ...(filtered ? [...seccomp.early, keepCapabilities(process, input.lastCapability)] : []),
+    ...(input.detached
+      ? cloneAlone("a process inside", filtered)
+      : cloneSibling(sync, 0n, "a process inside", filtered)),
+    ...sessionOperations(terminal),
+    ...(filtered ? [] : seccomp.early),
     ...becomeUser(process, input.lastCapability, input.setgroups),
     ...(input.detached || input.outlives ? [] : dieWithParent(sync)),
     ...signalOperations(),

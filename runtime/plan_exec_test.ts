@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER } from "../ffi/constants.ts";
 import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { type ExecInput, planExec } from "./plan_exec.ts";
+import { readyForSeccomp } from "./plan_seccomp.ts";
+import type { LinuxSeccomp } from "./seccomp_types.ts";
 import type { Process } from "./spec.ts";
 
 const capabilities = [...DEFAULT_CAPABILITIES];
@@ -53,4 +55,27 @@ Deno.test("in a user namespace it is the root of that before it does anything th
   const program = plan({ namespaces: CLONE_NEWPID | CLONE_NEWUSER });
   const calls = program.map((o) => o.call);
   assertEquals(calls.slice(0, 3), ["setns", "setresgid", "setresuid"]);
+});
+
+Deno.test("a filter that is loaded without no_new_privs is loaded before the clone, where it lets that by", async () => {
+  const names = ["clone", "read", "write", "exit_group", "capset", "setsid", "ioctl", "close_range", "waitid"];
+  const section = (without?: string): LinuxSeccomp => ({
+    defaultAction: "SCMP_ACT_ERRNO",
+    architectures: [`SCMP_ARCH_${Deno.build.arch.toUpperCase()}`],
+    syscalls: [{ names: names.filter((name) => name !== without), action: "SCMP_ACT_ALLOW" }],
+  });
+  const admin = 1n << 21n;
+  for (const detached of [false, true]) {
+    for (const without of [undefined, ...names]) {
+      const seccomp = section(without);
+      await readyForSeccomp(seccomp);
+      const program = plan({ process: { ...process, noNewPrivileges: false }, seccomp, detached });
+      const calls = program.map((o) => o.call), clone = calls.findIndex((call) => /^clone/.test(call));
+      const isNeeded = without !== undefined && (detached || !["close_range", "waitid"].includes(without));
+      assertEquals(calls[clone], isNeeded ? "clone3" : "clone", without);
+      assertEquals(calls.indexOf("seccomp") < clone, !isNeeded, without);
+      const last = program.slice(0, clone).findLastIndex((o) => o.call === "capset");
+      assertEquals((permitted(program, last) & admin) !== 0n, isNeeded, without);
+    }
+  }
 });

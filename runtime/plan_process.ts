@@ -116,13 +116,15 @@ function boundingOperations({ capabilities = {} }: Process, lastCapability: numb
  * @param more what the last steps take besides.
  */
 export function giveUpCapabilities(process: Process, lastCapability: number, more: readonly string[]): Operation[] {
+  return [...boundingOperations(process, lastCapability), keepCapabilities(process, lastCapability, more)];
+}
+
+/** The same where the bounding set is settled. */
+export function keepCapabilities(process: Process, lastCapability: number, more: readonly string[] = []): Operation {
   const { effective, permitted, inheritable } = capabilityMasks(process, lastCapability);
   const kept = effective | permitted | inheritable |
     capabilityMask(["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", ...more]);
-  return [
-    ...boundingOperations(process, lastCapability),
-    capset(kept, kept, 0n, "nothing that a program in the container could take from us"),
-  ];
+  return capset(kept, kept, 0n, "nothing that a program in the container could take from us");
 }
 
 /** User, groups and capabilities, in the only order that works; credentials(7), capabilities(7). */
