@@ -17,6 +17,7 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "../ffi/constants.ts";
+import { hasDetachedMounts } from "../ffi/available.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, trySyscall } from "../ffi/kernel.ts";
 import { op, type Operation, type Program, result } from "../ffi/program.ts";
@@ -80,13 +81,17 @@ export function takeProcs(spec: Spec, fd: number): Map<number, number> | undefin
   }
   // Options of the file system itself would be those of the other container's, too.
   if (places.some((i) => parseMountOptions(spec.mounts![i]!.options ?? [], "/proc").data.length > 0)) return undefined;
-  if (places.length === 0) return new Map();
+  // Programs that do without these calls ask for what is done in their place, and have to be where it is done.
+  const isOld = !hasDetachedMounts();
+  if (places.length === 0 && !isOld) return new Map();
   const all = members(nameOf(`/proc/self/fd/${fd}`)!), first = all.find(({ isFirst }) => isFirst);
-  const taken = first && takeFrom(first.pid, fd, places);
+  const taken = first && !isOld ? takeFrom(first.pid, fd, places) : undefined;
   if (!taken && all.some(({ mayTrace }) => mayTrace)) {
+    const why = isOld ? "this kernel has no mount calls by descriptor" : "its first process has no /proc of its own";
     throw new MiniError(
-      "a container that is to be joined may trace (CAP_SYS_PTRACE), and its first process has no /proc of its own: " +
-        "give the containers a user namespace (--userns), or join another pid namespace",
+      `a container whose pid namespace is to be joined may trace (CAP_SYS_PTRACE), and ${why}, so that it could take over ` +
+        "this one while it is being made: give them a user namespace (--userns), or join another one's",
+      125,
     );
   }
   return taken;

@@ -1,6 +1,6 @@
 /** Processes that may trace, in a pid namespace that others come into: nothing of the host's is ever seen there. */
 import { assert, assertEquals } from "@std/assert";
-import { miniTest, until } from "./harness.ts";
+import { assertRefused, miniTest, needsNewerCalls, runCommand, until } from "./harness.ts";
 import { inTerminal } from "./pty.ts";
 
 const words = (text: string) => text.split(" ").filter(Boolean);
@@ -62,5 +62,23 @@ for (const option of ["", "--security-opt no-new-privileges=false"]) {
       await mini(["kill", "it"]);
       await running.output;
     },
+    [needsNewerCalls()],
   );
 }
+
+miniTest("where a container cannot come in last, it does not join one that may trace", async ({ mini, command }) => {
+  for (const [name, flags] of [["tracing", "--cap-add SYS_PTRACE"], ["other", ""]] as const) {
+    assertEquals((await mini(words(`run -d --name ${name} ${flags} starter sleep 1000`))).status, 0);
+  }
+  const launcher = new URL("./without_calls.ts", import.meta.url).pathname;
+  const run = (call: string, other: string) =>
+    runCommand([
+      ...words(`${Deno.execPath()} run -A --no-check --quiet ${launcher} ${call}`),
+      ...command,
+      ...words(`run --rm --pid container:${other} starter true`),
+    ]);
+  assertRefused(await run("open_tree", "tracing"), 125, "CAP_SYS_PTRACE");
+  const fine = { status: 0, stdout: "", stderr: "" };
+  assertEquals([await run("open_tree", "other"), await run("openat2", "tracing")], [fine, fine]);
+  await mini(words("rm -f tracing other"));
+}, [needsNewerCalls()]);

@@ -1,6 +1,6 @@
 /** Ways to more rights than a container was given: each is tried, and each must fail. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { assertRefused, miniTest, needsIdmaps, needsProgram, runCommand, until } from "./harness.ts";
+import { assertRefused, miniTest, needsIdmaps, needsNewerCalls, needsProgram, runCommand, until } from "./harness.ts";
 
 const words = (text: string) => text.split(" ").filter(Boolean);
 const SETS = "grep -E '^Cap(Inh|Amb)' /proc/self/status";
@@ -174,6 +174,7 @@ miniTest(
     await running.output;
     assertEquals(await inside("readlink /proc/self/exe"), "/bin/busybox\n");
   },
+  [needsNewerCalls()],
 );
 
 miniTest("no process of exec is ever seen with more capabilities than its program has", async ({ mini, start }) => {

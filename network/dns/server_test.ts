@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { O_NONBLOCK, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM } from "../../ffi/constants.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
 import { readable } from "../../ffi/reactor.ts";
-import { addressBytes, answer, NOERROR, readQuery, REFUSED, SERVFAIL } from "./message.ts";
+import { addressBytes, answer, NOERROR, readQuery, REFUSED, SERVFAIL, withId } from "./message.ts";
 import { readMessage, writeMessage } from "./forward.ts";
 import { portOf, ResolverServer, type ResolverSockets } from "./server.ts";
 import { connectedSocket, receiveFrom, sendTo, socketAddress } from "./socket.ts";
@@ -206,3 +206,40 @@ Deno.test(
     assertEquals(asked, 32);
   },
 );
+
+Deno.test("an answer that somebody else made up is passed over", { sanitizeOps }, async () => {
+  const upstream = sockets(), liar = sockets(), own = sockets(), stop = new AbortController();
+  const right = addressBytes("192.0.2.1"), wrong = addressBytes("203.0.113.66");
+  const ports = new Set<number>(), ids = new Set<number>();
+  const answering = (async () => {
+    while (await readable(upstream.datagrams, stop.signal)) {
+      const { bytes, from } = receiveFrom(upstream.datagrams)!, question = readQuery(bytes)!;
+      ports.add(from[2]! << 8 | from[3]!);
+      ids.add(question.id);
+      const made = (id: number, name: string, data: Uint8Array<ArrayBuffer>) =>
+        withId(answer(readQuery(query(name))!, NOERROR, [data], 4096), id);
+      for (
+        const [id, name] of [
+          [question.id + 1 & 0xffff, "a.example"],
+          [question.id, "b.example"],
+          [question.id, "A.example"],
+        ] as const
+      ) sendTo(upstream.datagrams, made(id, name, wrong), from);
+      sendTo(upstream.datagrams, withId(bytes, question.id), from); // a question is no answer
+      sendTo(upstream.datagrams, new Uint8Array([question.id >> 8, question.id & 0xff, 0x80]), from);
+      sendTo(liar.datagrams, made(question.id, "a.example", wrong), from);
+      sendTo(upstream.datagrams, made(question.id, "a.example", right), from);
+    }
+  })();
+  const server = new ResolverServer(own, names, () => [`127.0.0.1#${upstream.port}`]);
+  for (let i = 0; i < 8; i++) {
+    const reply = (await ask(own.port, query("a.example")))!;
+    assertEquals([...reply.subarray(-4)], [...right]);
+    assertEquals([...reply.subarray(0, 2)], [0x12, 0x34]);
+  }
+  assert(ports.size > 4 && ids.size > 4, "a port and a number for each question, that nobody can tell beforehand");
+  await server.close();
+  stop.abort();
+  await answering;
+  for (const { datagrams, listener } of [upstream, liar]) [datagrams, listener].forEach(close);
+});
