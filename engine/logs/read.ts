@@ -2,7 +2,7 @@
 import { FolderWatch } from "../../ffi/inotify.ts";
 import { type Block, Blocks } from "./blocks.ts";
 import { makeLog } from "./files.ts";
-import { type Gap, type Item, LogReader, type Position, type Start } from "./reader.ts";
+import { endOf, type Gap, type Item, LogReader, type Position, type Start } from "./reader.ts";
 import { findTail, LastLines } from "./tail.ts";
 
 export interface ReadOptions {
@@ -25,17 +25,18 @@ export async function* readLog(folder: string, options: ReadOptions): AsyncGener
   // Times need not be in order, the clock may have been set: what is asked for by time is looked for everywhere.
   const from = options.from ?? (tail !== undefined && anyTime ? findTail(folder, tail) : undefined);
   using reader = new LogReader(folder, from);
+  const end = tail !== undefined || !follow ? endOf(folder) : undefined;
   const blocks = new Blocks(), chosen = new Chosen(options);
   if (tail !== undefined && !options.from) {
     const last = new LastLines(tail);
     const add = (block: Block | Gap | Start) => chosen.has(block) && last.add(block);
-    for (const item of reader.read()) for (const block of blocks.add(item)) add(block);
+    for (const item of reader.read(end)) for (const block of blocks.add(item)) add(block);
     for (const block of blocks.flush()) add(block);
     yield* last.blocks();
   }
   for (;;) {
     const stopping = follow?.aborted ?? true;
-    for (const item of reader.read()) {
+    for (const item of reader.read(follow ? undefined : end)) {
       for (const block of blocks.add(item)) if (chosen.has(block)) yield block;
     }
     // What has no end of line yet is a prompt, or somebody counting.

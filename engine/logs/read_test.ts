@@ -191,3 +191,21 @@ Deno.test(
 );
 
 Deno.test("a log that is not there has no lines", async () => assertEquals(await told("/nonexistent"), []));
+
+Deno.test(
+  "a log that grows as fast as it is read is read to where it ended at first",
+  withFolder(async (folder) => {
+    write(folder, mixed(50), SMALL);
+    const before = await told(folder);
+    for (const tail of [undefined, 1000]) {
+      const writer = new LogWriter(folder, SMALL), seen: string[] = [];
+      for await (const item of readLog(folder, { tail })) {
+        if (item.type === "lines") seen.push(new TextDecoder().decode(item.bytes));
+        assert(seen.length < 1000, "it does not end");
+        writer.append(1, new TextEncoder().encode("more\n"));
+      }
+      writer.close();
+      assertEquals(seen.join("").replaceAll("more\n", ""), before.map(([, text]) => text).join(""));
+    }
+  }),
+);

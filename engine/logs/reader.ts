@@ -92,8 +92,12 @@ export class LogReader implements Disposable {
     return this.#number;
   }
 
-  /** What there is and was not read yet. Ends when all is read; called again, it tells what came since. */
-  *read(): Generator<Item> {
+  /**
+   * What there is and was not read yet. Ends when all is read; called again, it tells what came since.
+   *
+   * @param until where it ends at the latest: whoever prints as fast as this reads would keep it reading for ever.
+   */
+  *read(until?: Position): Generator<Item> {
     if (this.#number === 0) {
       const start = this.#begin();
       if (!start) return;
@@ -101,7 +105,8 @@ export class LogReader implements Disposable {
     }
     for (;;) {
       const before = this.#position;
-      yield* this.#chunk();
+      if (until && (this.#number > until.number || this.#number === until.number && before >= until.offset)) return;
+      yield* this.#chunk(until?.number === this.#number ? until.offset - before : undefined);
       if (this.#position > before) continue;
       const next = this.#openNext();
       if (!next) return;
@@ -186,8 +191,9 @@ export class LogReader implements Disposable {
   }
 
   /** Reads some bytes, and after them what the index says of them: it was written before they were. */
-  *#chunk(): Generator<Item> {
-    const start = this.#position, length = readAt(this.#data, this.#buffer, start), end = start + length;
+  *#chunk(most = CHUNK_BYTES): Generator<Item> {
+    const start = this.#position, length = readAt(this.#data, this.#buffer.subarray(0, most), start);
+    const end = start + length;
     const piece = (until: number): Piece => {
       const bytes = this.#buffer.subarray(this.#position - start, until - start);
       this.#position = until;
