@@ -10,6 +10,7 @@ import { formatList, type Row } from "./format.ts";
 import { humanSize } from "./human.ts";
 import { imageMatchers } from "./images_filters.ts";
 import { write } from "./output.ts";
+import { formatCreatedAt } from "./times.ts";
 
 const HEADINGS = {
   ID: "IMAGE ID",
@@ -19,8 +20,14 @@ const HEADINGS = {
   CreatedSince: "CREATED",
   CreatedAt: "CREATED AT",
   Size: "SIZE",
+  VirtualSize: "SIZE",
+  SharedSize: "SHARED SIZE",
+  UniqueSize: "UNIQUE SIZE",
   Containers: "CONTAINERS",
 };
+
+/** When an image was made, as Docker writes it. */
+export const imageCreatedAt = (created: string) => created === "" ? "N/A" : formatCreatedAt(created);
 
 /** Lists images. */
 export default function images({ flags, args, globals }: Invocation): number {
@@ -47,8 +54,12 @@ export default function images({ flags, args, globals }: Invocation): number {
     Tag: tag,
     Digest: digest,
     CreatedSince: createdSince(image.created),
-    CreatedAt: image.created === "" ? "N/A" : image.created,
+    CreatedAt: imageCreatedAt(image.created),
     Size: humanSize(image.size),
+    VirtualSize: humanSize(image.size),
+    // As in Docker, which counts that in 'system df -v' only.
+    SharedSize: "N/A",
+    UniqueSize: "N/A",
     Containers: String(containers),
   }));
   const digests = flags.boolean("digests") ? "{{.Digest}}\t" : "";

@@ -13,7 +13,7 @@ import { networksOf } from "../engine/network_view.ts";
 import { describePorts } from "../network/ports.ts";
 import { formatCreatedAt } from "./times.ts";
 
-const HEADINGS = {
+export const HEADINGS = {
   ID: "CONTAINER ID",
   Image: "IMAGE",
   Command: "COMMAND",
@@ -61,7 +61,7 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
   const details = needsSize || DETAILS.test(format)
     ? (await import("./ps_details.ts")).detailsOf(containers, whole, needsSize)
     : undefined;
-  const rows = shown.map((found) => ({ ...row(containers, found, whole), ...details?.(found) }));
+  const rows = shown.map((found) => ({ ...psRow(containers, found, whole), ...details?.(found) }));
   const size = withSize ? "\t{{.Size}}" : "";
   write(formatList(rows, {
     format: format || undefined,
@@ -74,10 +74,13 @@ export default async function ({ flags, globals }: Invocation): Promise<number> 
 /** Whether it is among those that are listed without `--all`. */
 const isUp = ({ status }: Found) => status !== "created" && status !== "exited" && status !== "dead";
 
-function row(containers: Containers, container: Found, whole: boolean): Row {
+/** What is shown of a container, without what takes long to find out. */
+export function psRow(containers: Containers, container: Found, whole: boolean): Row {
   const { record, status } = container;
   const networks = record.config.networks && networksOf(containers, record.id);
-  const command = record.config.args.join(" "), { labels } = record.config;
+  // As Docker, which quotes what has a blank in it.
+  const command = record.config.args.map((word, i) => i > 0 && word.includes(" ") ? `'${word}'` : word).join(" ");
+  const { labels } = record.config;
   return {
     ID: whole ? record.id : record.id.slice(0, 12),
     Image: record.image,

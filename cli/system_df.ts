@@ -14,6 +14,12 @@ const HEADINGS = { Type: "TYPE", TotalCount: "TOTAL", Active: "ACTIVE", Size: "S
 
 /** Shows how much of the disk is used, in blocks as du(1) counts. */
 export default async function systemDf({ flags, globals }: Invocation): Promise<number> {
+  const format = flags.string("format");
+  if (flags.boolean("verbose")) {
+    const { verboseDf } = await import("./system_df_verbose.ts");
+    write(await verboseDf(new Containers(globals.root, globals.state), format));
+    return 0;
+  }
   const { total, used, count, active } = imagesUsage(globals.root);
   const containers = await containersUsage(new Containers(globals.root, globals.state), noteDamage);
   const volumes = volumesUsage(globals.root, noteDamage);
@@ -23,7 +29,7 @@ export default async function systemDf({ flags, globals }: Invocation): Promise<
     row("Local Volumes", volumes.count, volumes.active, volumes.total, volumes.reclaimable),
   ];
   const columns = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
-  write(formatList(rows, { format: flags.string("format"), columns, headings: HEADINGS }));
+  write(formatList(rows, { format, columns, headings: HEADINGS }));
   return 0;
 }
 

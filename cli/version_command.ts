@@ -14,8 +14,8 @@ export default async function version({ flags }: Pick<Invocation, "flags">): Pro
     Arch: Deno.build.arch === "x86_64" ? "amd64" : "arm64",
     KernelVersion: Deno.osRelease(),
   };
-  // As Docker nests them; there is no server to tell of. And as one expects them of a program that is one.
-  const facts = { ...client, Client: client, Server: null };
+  // As Docker nests them, whose server is this same program. And as one expects them of a program that is one.
+  const facts = { ...client, Client: client, Server: client };
   const format = flags.string("format");
   if (format !== undefined) {
     const { formatOne } = await import("./format.ts");

@@ -9,7 +9,7 @@ import { noteDamage } from "./note.ts";
 import { write } from "./output.ts";
 import { volumeMatchers } from "./volume_filters.ts";
 
-const HEADINGS = {
+export const HEADINGS = {
   Availability: "AVAILABILITY",
   Driver: "DRIVER",
   Group: "GROUP",
@@ -33,12 +33,13 @@ export default function volumeLs({ flags, globals }: Invocation): number {
     write(shown.map(({ name }) => `${name}\n`).join(""));
     return 0;
   }
-  const rows = shown.map((volume) => row(volume, volumes.data(volume.name)));
+  const rows = shown.map((volume) => volumeRow(volume, volumes.data(volume.name)));
   write(formatList(rows, { format: flags.string("format"), columns: "{{.Driver}}\t{{.Name}}", headings: HEADINGS }));
   return 0;
 }
 
-function row({ name, driver, labels }: Volume, mountpoint: string): Row {
+/** What is shown of a volume. */
+export function volumeRow({ name, driver, labels }: Volume, mountpoint: string): Row {
   return {
     Availability: "N/A",
     Driver: driver,

@@ -227,6 +227,20 @@ export function imagesUsage(root: string): ImagesUsage {
   return { ...usage, count: ids.size, active: [...ids].filter((id) => used.has(id)).length };
 }
 
+/** Of each image, by its ID, the bytes of layers that other images have as well. */
+export function sharedSizes(root: string): Map<string, number> {
+  const store = new Store(root), owners = new Map<string, Set<string>>();
+  const layersOf = new Map(store.images.list().map((image) => [image.id, store.config(image).rootfs.diff_ids]));
+  for (const [id, layers] of layersOf) {
+    for (const layer of layers) owners.set(layer, (owners.get(layer) ?? new Set()).add(id));
+  }
+  const shared = (layer: string) => owners.get(layer)!.size > 1 && store.layers.has(layer);
+  return new Map(Array.from(layersOf, ([id, layers]) => [
+    id,
+    [...new Set(layers)].filter(shared).reduce((sum, layer) => sum + store.layers.size(layer), 0),
+  ]));
+}
+
 /** What `before=` and `since=` of a filter name: the time an image was made. */
 export function imageTime(root: string, text: string): string {
   return findLocalImage(new Store(root), text).created;

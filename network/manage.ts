@@ -114,7 +114,7 @@ export function createNetwork(context: ManageContext, asked: CreateNetwork): Net
   checkNetworkName(asked.name);
   const settings = readOptions(asked.driver, asked.options);
   return context.store.locked(true, () => {
-    if (context.store.read(asked.name)) throw new MiniError(`there is a network ${asked.name} already`);
+    if (context.store.read(asked.name)) throw new MiniError(`network with name ${asked.name} already exists`);
     return make(context, asked, settings);
   });
 }

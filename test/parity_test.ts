@@ -61,3 +61,36 @@ logsTest("--stop-timeout, and stop -t -1", async ({ mini, start }) => {
   ok(await mini(["exec", "web", "touch", "/end"]));
   assertEquals([(await stopping.output).stdout, ok(await mini(["wait", "web"]))], ["web\n", "4\n"]);
 });
+
+logsTest("system df -v shows each image, container and volume", async ({ mini }) => {
+  ok(await mini(["run", "--name", "one", "-v", "data:/d", "-v", "/own", "starter", "sh", "-c", "echo hello > /x"]));
+  ok(await mini(["commit", "one", "other"]));
+  const lines = ok(await mini(["system", "df", "-v"])).split("\n");
+  const after = (title: string, count: number) => {
+    const at = lines.indexOf(title);
+    return lines.slice(at + 2, at + 3 + count);
+  };
+  const [headings, ...images] = after("Images space usage:", 2);
+  assertMatch(headings!, /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE +SHARED SIZE +UNIQUE SIZE +CONTAINERS$/);
+  const cells = images.map((line) => line.split(/ {2,}/)).sort();
+  const [starter, other] = cells[0]![0]!.endsWith("starter") ? cells : cells.toReversed();
+  assertEquals([starter![5], starter![6], starter![7]], [other![5], "0B", "1"]); // all of it is shared
+  assertEquals(other!.slice(6), ["6B", "0"]);
+  const [names, one] = after("Containers space usage:", 1);
+  assertMatch(names!, /^CONTAINER ID +IMAGE +COMMAND +LOCAL VOLUMES +SIZE +CREATED +STATUS +NAMES$/);
+  assertMatch(one!, /^[0-9a-f]{12} +starter +"sh -c 'echo hello >…" +2 +6B .* Exited \(0\) .* one$/);
+  const [, ...volumes] = after("Local Volumes space usage:", 2);
+  assertMatch(volumes.find((line) => line.startsWith("data"))!, /^data +1 +[\d.]+k?B$/);
+  const text = ok(await mini(["system", "df", "-v", "--format", "json"])), all = JSON.parse(text);
+  assertEquals(Object.keys(all), ["Images", "Containers", "Volumes", "BuildCache"]);
+  assertEquals([all.Images.length, all.Containers[0].Names, all.Containers[0].Size], [2, "one", "6B"]);
+  assertEquals(all.Volumes.find(({ Name }: { Name: string }) => Name === "data").Links, "1");
+  const format = "{{range .Volumes}}{{.Links}}{{end}} {{len .Images}}";
+  assertEquals(ok(await mini(["system", "df", "--verbose", "--format", format])), "11 2\n");
+  const image = JSON.parse(ok(await mini(["images", "--format", "json", "other"])));
+  assertMatch(image.CreatedAt, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \S+$/);
+  assertEquals([image.VirtualSize, image.SharedSize], [image.Size, "N/A"]);
+  ok(await mini(["rm", "-v", "one"]));
+  ok(await mini(["volume", "rm", "data"]));
+  ok(await mini(["rmi", "other"]));
+});

@@ -32,6 +32,7 @@ export const systemDf: CommandRow = {
   usage: "[OPTIONS]",
   flags: [
     listFormat,
+    { name: "verbose", short: "v", kind: "boolean", description: "Show each image, container and volume" },
   ],
   positionals: { min: 0, max: 0 },
   examples: [{ command: "mini system df", comment: "What could be given back, too" }, {
