@@ -11,6 +11,7 @@ import { emitContainer } from "./events.ts";
 import { logPlace, watchForeground } from "./log_place.ts";
 import { followLog } from "./logs/read.ts";
 import { endOf } from "./logs/reader.ts";
+import { wakeMonitor } from "./monitor/wake.ts";
 import { pause } from "./pause.ts";
 import { isAlive, openHelper, openProcess } from "./process.ts";
 import { Signals } from "./signals.ts";
@@ -57,6 +58,8 @@ export async function attach(containers: Containers, found: Found, options: Atta
     }
     using session = new Session(containers, found, process, options);
     if (config.tty) await session.openTerminal();
+    // Whoever showed it may have been killed, and nobody reads what it prints since.
+    if (running.shim) wakeMonitor(containers);
     emitContainer(containers.state, record, "attach");
     const attached = await session.run(input);
     if (attached === "detached") emitContainer(containers.state, record, "detach");

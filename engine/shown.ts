@@ -5,7 +5,7 @@
 import { O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { type ExitStatus, shellStatus } from "../ffi/exit_status.ts";
-import { close, trySyscall } from "../ffi/kernel.ts";
+import { close, trySyscall, waitingSyscall } from "../ffi/kernel.ts";
 import { open, tryLock } from "../ffi/open.ts";
 import { readable } from "../ffi/reactor.ts";
 import { readShimStatus } from "../ffi/shim.ts";
@@ -23,7 +23,6 @@ import { explainEnd, limitsEnd } from "./limits_end.ts";
 import { logPlace } from "./log_place.ts";
 import { LogWriter } from "./logs/writer.ts";
 import { wakeMonitor } from "./monitor/wake.ts";
-import { pause } from "./pause.ts";
 import { openHelper, openProcess } from "./process.ts";
 import type { RunningState } from "./record.ts";
 import type { Signals } from "./signals.ts";
@@ -35,7 +34,9 @@ import { takeTerminal } from "./terminal.ts";
 const SIGHUP = 1, SIGKILL = 9, SIGPIPE = 13;
 const BUFFER_BYTES = 64 << 10;
 /** How often to look for what another process is just writing down. */
-const PAUSE_MS = 2;
+const PAUSE_MS = 1;
+/** How long a container is shown before there is a monitor as well. */
+const ALONE_MS = 1000;
 
 /** How a container is shown. */
 export interface ShowOptions {
@@ -64,7 +65,7 @@ export async function runShown(
   note: Note,
 ): Promise<number> {
   const { id, name } = made.record, reader = new End(takeReaderLock(containers, id));
-  let input: number | undefined;
+  let input: number | undefined, isOver = false;
   try {
     try {
       const { explain } = options;
@@ -76,7 +77,11 @@ export async function runShown(
       reader.close();
       return await giveUp(containers, id, options.fresh, by);
     }
-    wakeMonitor(containers);
+    const { restart, config } = made.record;
+    // What restarts or checks it has to be there; who goes on with its output if we are killed may come a little later, and
+    // not at all for what ends at once.
+    if (restart.name !== "no" || config.health) wakeMonitor(containers);
+    else void nap(ALONE_MS).then(() => isOver || wakeMonitor(containers));
     const by = await signals.interruptedBy();
     if (by !== undefined) {
       reader.close();
@@ -88,10 +93,17 @@ export async function runShown(
     if (options.interactive) input = undefined; // it was closed at its end
     const short = limitsEnd(running.cgroup);
     reader.close(); // what is left is the shim's to keep, or the monitor's to read
+    isOver = true;
     if (ended.left !== undefined) {
+      wakeMonitor(containers);
       if (ended.left === 0) note(`detached from ${name}, which goes on`);
       emitContainer(containers.state, made.record, "detach");
       return ended.left;
+    }
+    const shim = openHelper(running.shim);
+    if (shim !== undefined) {
+      await readable(shim);
+      close(shim);
     }
     await untilCleared(containers, id, running);
     const status = shellStatus(ended.status), reached = explainEnd({ exitCode: status, ...short });
@@ -174,7 +186,9 @@ async function show(
 async function statusOf(path: string, process: number | undefined, shim: number | undefined): Promise<ExitStatus> {
   if (process !== undefined) await readable(process);
   for (;;) {
-    const shimEnded = shim === undefined || await readable(shim, AbortSignal.timeout(PAUSE_MS));
+    const late = new AbortController();
+    nap(PAUSE_MS).then(() => late.abort());
+    const shimEnded = shim === undefined || await readable(shim, late.signal);
     const status = readShimStatus(path);
     if (status) return status;
     if (shimEnded) return { code: SIGKILL, signaled: true, coreDumped: false }; // it was killed, and the container with it
@@ -183,7 +197,13 @@ async function statusOf(path: string, process: number | undefined, shim: number 
 
 /** Waits until somebody has cleared up after a container, or it runs again. */
 async function untilCleared(containers: Containers, id: string, { pid }: RunningState): Promise<void> {
-  while ((await containers.find(id))?.running?.pid === pid) await pause(PAUSE_MS);
+  while ((await containers.find(id))?.running?.pid === pid) await nap(PAUSE_MS);
+}
+
+/** Waits on another thread: the first timer of Deno loads what it has of Node, which takes longer than the wait. */
+async function nap(milliseconds: number): Promise<void> {
+  const nanoseconds = BigInt(milliseconds) * 1_000_000n, second = 1_000_000_000n;
+  await waitingSyscall("nanosleep", new BigInt64Array([nanoseconds / second, nanoseconds % second]), null);
 }
 
 /**
