@@ -4,7 +4,7 @@ import { syscall, trySyscall } from "./kernel.ts";
 
 /** The kernel's struct termios: four u32 of flags, the line discipline, then the control characters. */
 const TERMIOS_BYTES = 60, IFLAG = 0, OFLAG = 1, CFLAG = 2, LFLAG = 3, VTIME = 17 + 5, VMIN = 17 + 6;
-const OPOST = 0x1, CSIZE = 0x30, CS8 = 0x30, PARENB = 0x100;
+const OPOST = 0x1, ONLCR = 0x4, CSIZE = 0x30, CS8 = 0x30, PARENB = 0x100;
 // IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON, and ECHO ECHONL ICANON ISIG IEXTEN.
 const RAW_INPUT = 0x1 | 0x2 | 0x8 | 0x20 | 0x40 | 0x80 | 0x100 | 0x400, RAW_LOCAL = 0x8 | 0x40 | 0x2 | 0x1 | 0x8000;
 
@@ -40,6 +40,14 @@ export function makeRaw(fd: number): RawMode {
     restore: () => void trySyscall("ioctl", fd, TCSETS, before),
     again: () => void trySyscall("ioctl", fd, TCSETS, raw),
   };
+}
+
+/** Lets a terminal's ends of lines through as they are written, without a carriage return. */
+export function plainLines(fd: number): void {
+  const settings = new Uint8Array(TERMIOS_BYTES);
+  syscall("ioctl", fd, TCGETS, settings);
+  new Uint32Array(settings.buffer, 0, 4)[OFLAG]! &= ~ONLCR;
+  syscall("ioctl", fd, TCSETS, settings);
 }
 
 /** A terminal's size in characters; undefined if it is no terminal or does not know. */

@@ -34,6 +34,10 @@ export interface ExecOptions {
   readonly detached?: boolean;
   /** or, being this process's own child, as that of whoever adopts those. */
   readonly outlives?: boolean;
+  /** It may run on every processor of its cgroup (plan_exec.ts). */
+  readonly everyProcessor?: boolean;
+  /** Is given its terminal's master side, before it goes on. */
+  readonly prepareTerminal?: ((master: number) => void) | undefined;
   /** How many descriptors from 3 on it keeps; they must be open. */
   readonly preserveFds?: number;
   /** Takes the descriptor that seccomp's notifications come from, which is closed afterwards. */
@@ -62,6 +66,7 @@ export async function startExec(target: Target, process: Process, options: ExecO
     const program = planExec({
       process,
       seccomp: target.spec.linux?.seccomp,
+      personality: target.spec.linux?.personality,
       namespaces,
       container: target.pidfd,
       sync: theirs,
@@ -70,6 +75,7 @@ export async function startExec(target: Target, process: Process, options: ExecO
       setgroups: ownNamespace()?.setgroups,
       detached: options.detached ?? false,
       outlives: options.outlives ?? false,
+      everyProcessor: options.everyProcessor ?? false,
       preserveFds: options.preserveFds ?? 0,
       listens: options.listener !== undefined,
       ownStreams: options.outlives && options.stdio ? ownStreams(options.stdio) : [],
@@ -95,7 +101,9 @@ export async function startExec(target: Target, process: Process, options: ExecO
     if (cgroup >= 0) close(cgroup);
   }
   try {
-    const terminal = process.terminal ? await takeTerminal(spawned, ours, options.windowSize) : undefined;
+    const terminal = process.terminal
+      ? await takeTerminal(spawned, ours, options.windowSize, options.prepareTerminal)
+      : undefined;
     if (!options.detached) spawned = await takeChild(spawned, ours);
     if (options.listener && usesNotify(target.spec.linux?.seccomp) && await receive(ours, 1)) {
       const { pid, pidfd, results } = spawned;

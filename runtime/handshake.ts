@@ -36,10 +36,12 @@ export async function takeTerminal(
   spawned: Spawned,
   sync: number,
   size: { rows: number; columns: number } | undefined,
+  prepare?: (master: number) => void,
 ): Promise<number | undefined> {
   if (!await receive(sync, 1)) return undefined;
   const terminal = syscall("pidfd_getfd", spawned.pidfd, spawned.results.of("terminal")!, 0);
   if (size) setWindowSize(terminal, size);
+  prepare?.(terminal);
   goOn(sync);
   return terminal;
 }

@@ -4,6 +4,7 @@ import { errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.
 import { shellStatus } from "../ffi/exit_status.ts";
 import { close, syscall, trySyscall } from "../ffi/kernel.ts";
 import { readFile } from "../ffi/open.ts";
+import { userEnvironment } from "../ffi/self.ts";
 import { spawn, type Spawned, waitForExit, writeAll } from "../ffi/spawn.ts";
 import { lastCapability } from "./container.ts";
 import { goOn, makePair, receive, withListener } from "./handshake.ts";
@@ -88,13 +89,20 @@ async function runHook(hook: Hook, what: string, kind: keyof Hooks, context: Hoo
   }
 }
 
+/** What a hook finds around it that says nothing of that: the runtime's own; as the container the container's. */
+const surroundings = (kind: keyof Hooks, { process }: Spec): string[] =>
+  kind === AS_CONTAINER
+    ? process.env ?? []
+    : Object.entries(userEnvironment()).map(([name, value]) => `${name}=${value}`);
+
 async function startHook(
-  hook: Hook,
+  given: Hook,
   kind: keyof Hooks,
   { spec, bundle, inside }: HookContext,
   input: number,
   output: number,
 ): Promise<Spawned> {
+  const hook = { ...given, env: given.env ?? surroundings(kind, spec) };
   if (!inside) return spawn(planHook(hook, input, output, bundle), { pass: [input, output] });
   const namespaces = (spec.linux?.namespaces ?? []).reduce((flags, { type }) => flags | CLONE_FLAG[type], 0n);
   const seccomp = spec.linux?.seccomp;

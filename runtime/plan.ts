@@ -44,6 +44,7 @@ import {
   identityOperations,
   keepCapabilities,
   orphaned,
+  personalityOperations,
   rlimitOperations,
   signalOperations,
   workingDirectory,
@@ -57,7 +58,7 @@ import {
   type Rootfs,
   rootOperations,
 } from "./plan_root.ts";
-import { schedulingOperations } from "./plan_scheduling.ts";
+import { everyProcessor, schedulingOperations } from "./plan_scheduling.ts";
 import {
   offerTerminal,
   openTerminal,
@@ -187,7 +188,7 @@ export function plan(input: PlanInput): Plan {
     ]],
     ["security", [
       ...sysctlOperations(spec),
-      ...maskPaths(linux.maskedPaths ?? []),
+      ...maskPaths([...new Set(linux.maskedPaths)]),
       ...readonlyPaths(linux.readonlyPaths ?? []),
       ...(process.cwd === "/" ? [] : makeInside(components(process.cwd, "the working directory"), "directory", "cwd")),
       ...readonlyMounts(mounts),
@@ -200,8 +201,9 @@ export function plan(input: PlanInput): Plan {
     ]],
     ["process", [
       ...hostOperations(spec),
+      ...(gate ? [everyProcessor()] : []),
       ...schedulingOperations(process),
-      ...personalityOperations(spec),
+      ...personalityOperations(linux.personality),
       ...rlimitOperations(process),
       ...streamOperations(process.terminal ?? false, descriptors.stdio ?? []),
       ...(last ? [] : sessionOperations(process.terminal ?? false)),
@@ -287,14 +289,6 @@ function oomScore(value: number | undefined): Operation[] {
   return value === undefined
     ? []
     : writeFile("/proc/self/oom_score_adj", `${value}`, "how soon to be killed for memory");
-}
-
-/** personality(2) */
-function personalityOperations(spec: Spec): Operation[] {
-  const { personality } = spec.linux ?? {};
-  if (personality === undefined) return [];
-  const PER_LINUX32 = 8;
-  return [op("personality", [personality.domain === "LINUX32" ? PER_LINUX32 : 0], `as ${personality.domain}`)];
 }
 
 function hostOperations(spec: Spec): Operation[] {

@@ -10,13 +10,14 @@ import {
   giveUpCapabilities,
   keepCapabilities,
   orphaned,
+  personalityOperations,
   rlimitOperations,
   signalOperations,
   workingDirectory,
 } from "./plan_process.ts";
 import { labelOperations, openLabels } from "./lsm.ts";
 import { becomeItsRoot } from "./plan_namespaces.ts";
-import { affinityOperations, schedulingOperations } from "./plan_scheduling.ts";
+import { affinityOperations, everyProcessor, schedulingOperations } from "./plan_scheduling.ts";
 import { seccompOperations } from "./plan_seccomp.ts";
 import {
   offerTerminal,
@@ -35,6 +36,8 @@ export interface ExecInput {
   readonly process: Process;
   /** The container's filter of system calls. */
   readonly seccomp: LinuxSeccomp | undefined;
+  /** `linux.personality` of the container. */
+  readonly personality?: { readonly domain: string } | undefined;
   /** CLONE_NEW… flags of the namespaces to join, those that the container has of its own. */
   readonly namespaces: bigint;
   /** A descriptor of the container's PID 1. */
@@ -51,6 +54,8 @@ export interface ExecInput {
   readonly detached: boolean;
   /** or as that of whoever adopts the caller's own children. */
   readonly outlives?: boolean;
+  /** It may run on every processor of its cgroup, unless it says on which: not only on those of the caller. */
+  readonly everyProcessor?: boolean;
   /** How many descriptors above 2 the program keeps. */
   readonly preserveFds?: number;
   /** The caller takes the listener of seccomp's notifications. */
@@ -74,6 +79,7 @@ export function planExec(input: ExecInput): Program {
   const affinity = process.execCPUAffinity ?? {};
   return [
     ...openLabels(process),
+    ...(input.everyProcessor ? [everyProcessor()] : []),
     ...affinityOperations(affinity.initial, "process.execCPUAffinity.initial"),
     op("setns", [input.container, input.namespaces], "join the container's namespaces"),
     ...(input.namespaces & CLONE_NEWUSER ? becomeItsRoot() : []),
@@ -85,6 +91,7 @@ export function planExec(input: ExecInput): Program {
       : []),
     ...affinityOperations(affinity.final, "process.execCPUAffinity.final"),
     ...schedulingOperations(process),
+    ...personalityOperations(input.personality),
     ...rlimitOperations(process),
     ...ownStreams(process, input.ownStreams),
     ...workingDirectory(process.cwd),

@@ -40,6 +40,13 @@ export function rlimitOperations(process: Process): Operation[] {
   });
 }
 
+/** personality(2) */
+export function personalityOperations(personality: { domain: string } | undefined): Operation[] {
+  if (personality === undefined) return [];
+  const PER_LINUX32 = 8;
+  return [op("personality", [personality.domain === "LINUX32" ? PER_LINUX32 : 0], `as ${personality.domain}`)];
+}
+
 /** The limit on open files, where it is fewer than we have open ourselves. */
 function fewFiles({ rlimits = [] }: Process): Operation[] {
   return rlimits.filter(({ type, soft }) => type === "RLIMIT_NOFILE" && isFew(soft)).map((limit) =>

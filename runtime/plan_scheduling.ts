@@ -82,6 +82,12 @@ export function processorMask(list: string, what: string): Uint8Array {
   return mask;
 }
 
+/** Those of its cgroup, whichever its maker may run on: a container is not to have the choice of an engine's own processors. */
+export function everyProcessor(): Operation {
+  const mask = new Uint8Array(MOST_PROCESSORS / 8).fill(0xff);
+  return op("sched_setaffinity", [0, mask.length, mask], "every processor of its cgroup", { optional: true });
+}
+
 /** Which processors a process may run on. */
 export function affinityOperations(list: string | undefined, what: string): Operation[] {
   if (!list) return [];

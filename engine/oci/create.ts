@@ -13,9 +13,9 @@ import { parseSpec } from "../../runtime/spec_read.ts";
 import type { Hooks, Spec } from "../../runtime/spec.ts";
 import { startTicks } from "../process.ts";
 import { cgroupPlace, takeCgroup } from "./cgroup.ts";
+import { settleEnvironment } from "./environment.ts";
 import { grantable } from "./grant.ts";
 import { makeFifo, type OciContainers, type OciRecord } from "./containers.ts";
-import { setHome } from "./home.ts";
 import type { Warn } from "./hooks.ts";
 import { preservedFds } from "./preserved_fds.ts";
 
@@ -102,8 +102,7 @@ export async function create(
     );
   }
   const fds = preservedFds(options.preserveFds);
-  spec.process.env = [...spec.process.env ?? [], ...fds.env];
-  setHome(spec.process, () => openRoot(spec.root.path));
+  settleEnvironment(spec.process, fds.env, () => openRoot(spec.root.path));
   grantable(spec.process, hasNamespace(spec, "user"), warn);
   const place = cgroupPlace(spec, id, containers.root, options.systemdCgroup);
   const lock = containers.reserve(id);

@@ -3,6 +3,7 @@ import { O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { open } from "../../ffi/open.ts";
+import { isTerminal, plainLines } from "../../ffi/terminal.ts";
 import { startExec, type Target } from "../../runtime/exec.ts";
 import { hasNamespace } from "../../runtime/plan_namespaces.ts";
 import type { Process } from "../../runtime/spec.ts";
@@ -10,8 +11,8 @@ import { openProcess } from "../process.ts";
 import { cgroupBelow } from "./cgroup.ts";
 import type { OciContainers } from "./containers.ts";
 import { writePidFile } from "./create.ts";
+import { settleEnvironment } from "./environment.ts";
 import { grantable } from "./grant.ts";
-import { setHome } from "./home.ts";
 import type { Warn } from "./hooks.ts";
 import { preservedFds } from "./preserved_fds.ts";
 
@@ -59,11 +60,10 @@ export async function exec(
     );
   }
   const fds = preservedFds(options.preserveFds);
-  process.env = [...process.env ?? [], ...fds.env];
   grantable(process, hasNamespace(spec, "user"), warn);
   const pidfd = openProcess(record);
   if (pidfd === undefined) throw new MiniError(`cannot exec in a stopped container: ${id} is not running`);
-  setHome(process, () => open(`/proc/${record.pid}/root`, O_PATH | O_DIRECTORY));
+  settleEnvironment(process, fds.env, () => open(`/proc/${record.pid}/root`, O_PATH | O_DIRECTORY));
   const cgroup = record.cgroup === undefined ? undefined : cgroupBelow(record.cgroup, options.cgroup);
   const target: Target = { pid: record.pid, pidfd, spec, cgroup };
   const listener = async (pid: number, fd: number) => {
@@ -72,7 +72,16 @@ export async function exec(
   };
   const { consoleSize } = process;
   const windowSize = consoleSize && { rows: consoleSize.height, columns: consoleSize.width };
-  const common = { windowSize, outlives: options.detach, preserveFds: fds.count, listener };
+  // What is not shown on a terminal is text, as runc writes it.
+  const prepareTerminal = options.consoleSocket === undefined && !isTerminal(1) ? plainLines : undefined;
+  const common = {
+    windowSize,
+    prepareTerminal,
+    everyProcessor: true,
+    outlives: options.detach,
+    preserveFds: fds.count,
+    listener,
+  };
   try {
     const container = await startExec(target, process, { ...common, ...terminal ? {} : { stdio: STANDARD } });
     if (container.terminal !== undefined && options.consoleSocket !== undefined) {

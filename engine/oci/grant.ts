@@ -29,7 +29,12 @@ export function grantable(
   // the rest is not handed on.
   const { ambient, permitted = [], inheritable = [] } = process.capabilities!;
   if (ambient) {
-    process.capabilities!.ambient = ambient.filter((name) => permitted.includes(name) && inheritable.includes(name));
+    const possible = (name: string) => permitted.includes(name) && inheritable.includes(name);
+    const others = ambient.filter((name) => !possible(name));
+    process.capabilities!.ambient = ambient.filter(possible);
+    if (others.length > 0) {
+      warn(`ambient capabilities that are not permitted and inheritable are left out: ${others.sort().join(", ")}`);
+    }
   }
   if (missing.size > 0) {
     warn(`these capabilities cannot be granted and are left out: ${[...missing].sort().join(", ")}`);

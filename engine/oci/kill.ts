@@ -7,6 +7,10 @@ import { signalName } from "../../runtime/signals.ts";
 import { openProcess } from "../process.ts";
 import type { OciContainers, OciRecord } from "./containers.ts";
 
+const SIGKILL = 9;
+/** SIGHUP, SIGINT, SIGQUIT and SIGTERM: what they are sent for is to end a program. */
+const ENDING: ReadonlySet<number> = new Set([1, 2, 3, 15]);
+
 const notRunning = ({ id }: OciRecord, status: string) => new MiniError(`container not running: ${id} is ${status}`);
 
 /**
@@ -26,7 +30,9 @@ export function kill(containers: OciContainers, id: string, signal: number, all:
   const pidfd = status === "stopped" ? undefined : openProcess(record);
   if (pidfd === undefined) throw notRunning(record, status);
   try {
-    const result = trySyscall("pidfd_send_signal", pidfd, signal, null, 0);
+    // The kernel keeps a signal without a handler from the first process of a pid namespace, and what waits has none.
+    const sent = status === "created" && ENDING.has(signal) ? SIGKILL : signal;
+    const result = trySyscall("pidfd_send_signal", pidfd, sent, null, 0);
     if (result === -Errno.ESRCH) throw notRunning(record, "stopped");
     if (result < 0) throw new SyscallError("pidfd_send_signal", -result, signalName(signal));
   } finally {

@@ -1,6 +1,7 @@
 /** `run`: creates a container and starts it; in the foreground waits for its end and deletes it. */
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
+import { isTerminal, plainLines } from "../../ffi/terminal.ts";
 import type { OciContainers } from "./containers.ts";
 import { create, type CreateOptions } from "./create.ts";
 import { forget } from "./delete.ts";
@@ -33,6 +34,8 @@ export async function run(containers: OciContainers, id: string, options: RunOpt
     }
   };
   try {
+    // What is not shown on a terminal is text, as runc writes it.
+    if (container.terminal !== undefined && !isTerminal(1)) plainLines(container.terminal);
     await start(containers, id);
   } catch (error) {
     container.kill(SIGKILL);

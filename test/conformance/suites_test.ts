@@ -208,3 +208,52 @@ must("S18", "a cgroup that is frozen already is an error, and stays", async (t) 
     await Deno.remove(tree + place);
   }
 }, { runc: "where cgroups are mixed it looks at those of version 1" });
+
+must("S19", "of variables with one name the last one counts, and exec adds to the container's own", async (t) => {
+  const own = ["A=old", "B=1", "A=new"];
+  assertEquals(await t.inside("echo $A", (s) => s.process.env!.push(...own)), "new\n");
+  t.write("exec sleep 60", (s) => s.process.env!.push(...own));
+  await t.runtime.do(["run", "--detach", "--bundle", t.bundle, t.id]);
+  assertEquals(await t.runtime.do(["exec", "--env", "A=newer", t.id, "sh", "-c", "echo $A $B"]), "newer 1\n");
+  await t.runtime.do(["delete", "--force", t.id]);
+});
+
+must("S20", "the processors are those of the cgroup, and not those of whoever calls", async (t) => {
+  const allowed = async (pid: string) =>
+    /^Cpus_allowed_list:\s*(.*)$/m.exec(await Deno.readTextFile(`/proc/${pid}/status`))![1];
+  const before = await allowed("self");
+  t.write("grep Cpus_allowed_list: /proc/self/status");
+  const line = t.runtime.line("run", "--bundle", t.bundle, t.id);
+  const { stdout } = await new Deno.Command("taskset", { args: ["-c", before!.split(/[-,]/)[0]!, ...line] }).output();
+  assertEquals(new TextDecoder().decode(stdout).trim().split(/\s+/)[1], before);
+}, { runc: "1.1 lets it have the caller's" });
+
+must("S21", "a terminal's output that goes nowhere but into a file has plain ends of lines", async (t) => {
+  assertEquals(await t.inside("echo a; echo b", (s) => s.process.terminal = true), "a\nb\n");
+}, { runc: "1.1 runs no terminal in the foreground without /dev/tty" });
+
+must("S22", "a hook without env has the runtime's environment, and one with an empty env none", async (t) => {
+  const path = `${t.folder}/hook`;
+  const hook = (env?: string[]) => ({
+    path: "/bin/sh",
+    args: ["sh", "-c", `echo "<$ONLY>" >> ${path}`],
+    ...env && { env },
+  });
+  t.write("true", (s) => s.hooks = { createRuntime: [hook(), hook(["A=b"])] });
+  await t.runtime.do(["run", "--bundle", t.bundle, t.id], { env: { ONLY: "ours" } });
+  assertEquals(await Deno.readTextFile(path), "<ours>\n<>\n");
+});
+
+must("S23", "a personality is that of what exec runs, too", async (t) => {
+  t.write("exec sleep 60", (s) => s.linux!.personality = { domain: "LINUX32" });
+  await t.runtime.do(["run", "--detach", "--bundle", t.bundle, t.id]);
+  const domain = await t.runtime.do(["exec", t.id, "sh", "-c", "cat /proc/self/personality"]);
+  assertEquals(domain, "00000008\n");
+  await t.runtime.do(["delete", "--force", t.id]);
+}, { runc: "1.1 does not know it" });
+
+must("S24", "a container that is only created ends by a signal that would end a program", async (t) => {
+  await t.create("true");
+  await t.runtime.do(["kill", t.id, "TERM"]);
+  await t.finish();
+});
