@@ -91,19 +91,32 @@ function mapCode(libcCall: ReturnType<typeof openLibc>, code: Uint8Array<ArrayBu
   }
 }
 
+/**
+ * Where the snippets are in a program of one file (tools/single_file/single_file.ts), a number as text. To link them, to load
+ * libc and to map them takes most of a millisecond, of each command.
+ */
+declare const MINI_SNIPPETS: string | undefined;
+/** How far the second snippet is behind the first one. */
+const SPAWN_AT = 64;
+
+/** The machine code of the snippets, in one piece. */
+export function linkSnippets(): Uint8Array<ArrayBuffer> {
+  const call = link(machine.call, machine.setDistance), spawn = link(machine.spawn, machine.setDistance);
+  if (call.length > SPAWN_AT) throw new Error("machine code: the first snippet reaches into the second");
+  const code = new Uint8Array(SPAWN_AT + spawn.length);
+  code.set(call);
+  code.set(spawn, SPAWN_AT);
+  return code;
+}
+
 function load() {
   if (Deno.build.os !== "linux") throw new MiniError(`mini runs on Linux, and this is ${Deno.build.os}`);
-  const call = link(machine.call, machine.setDistance), spawn = link(machine.spawn, machine.setDistance);
-  const spawnAt = Math.ceil(call.length / 16) * 16;
-  const code = new Uint8Array(spawnAt + spawn.length);
-  code.set(call);
-  code.set(spawn, spawnAt);
-  const at = mapCode(libc ??= openLibc(), code);
+  const at = typeof MINI_SNIPPETS === "string" ? BigInt(MINI_SNIPPETS) : mapCode(libc ??= openLibc(), linkSnippets());
   const pointer = (address: bigint) => Deno.UnsafePointer.create(address) as unknown as Deno.PointerObject<never>;
   return {
     call: new Deno.UnsafeFnPointer(pointer(at), CALL),
     callInThread: new Deno.UnsafeFnPointer(pointer(at), { parameters: WORDS, result: "i64", nonblocking: true }),
-    spawn: new Deno.UnsafeFnPointer(pointer(at + BigInt(spawnAt)), {
+    spawn: new Deno.UnsafeFnPointer(pointer(at + BigInt(SPAWN_AT)), {
       parameters: ["buffer", "usize", "buffer", "i64"],
       result: "i64",
     }),

@@ -116,6 +116,8 @@ const WITNESS = `
 const [loader, mini] = ["LOADER", "MINI"], evaluate = eval;
 // The compiler that takes code caches; without those it does the same.
 Object.defineProperty(globalThis, "Storage", { value: (text) => evaluate(text) });
+// Its machine code is in its own file, and mapped as from the source here.
+Object.defineProperty(globalThis, "MINI_SNIPPETS", { get() {}, set() {} });
 globalThis.eval = (text) => {
   console.error("evaluated alone: " + /sourceURL=(.*)/.exec(text)?.[1]);
   return evaluate(text);
@@ -204,7 +206,7 @@ const NOT_FOR_RUN = [
  * All that is loaded is made from its code cache before anything of it runs: half a millisecond for each hundred kilobytes
  * (without a code cache, 3). Whoever comes to this ceiling looks first for what can be imported dynamically.
  */
-const MOST_SOURCE_BYTES = 655_000;
+const MOST_SOURCE_BYTES = 660_000;
 
 Deno.test("mini run loads what every container needs, and no more", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {

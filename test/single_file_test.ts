@@ -7,16 +7,21 @@ import { makeCodeCaches } from "../tools/single_file/code_cache.ts";
 import { openCompiler } from "../tools/single_file/compiler.ts";
 import { drawAddress, prelink } from "../tools/single_file/prelink.ts";
 import { packProgram } from "../tools/single_file/program.ts";
-import { singleFile, V8_FLAGS } from "../tools/single_file/single_file.ts";
+import { singleFile, snippetsAddress, V8_FLAGS } from "../tools/single_file/single_file.ts";
 import { startAarch64 } from "../tools/single_file/start_aarch64.ts";
 import type { StartCode } from "../tools/single_file/start_code.ts";
 import { startX86_64 } from "../tools/single_file/start_x86_64.ts";
 
+/** Only there has the file an address (tools/single_file/prelink.ts). */
+const isX86 = Deno.build.arch === "x86_64";
 const SELF = resolve(import.meta.dirname!, "../ffi/self.ts");
+
+const KERNEL = resolve(import.meta.dirname!, "../ffi/kernel.ts");
 
 /** Prints all that a program can know about how it was started. */
 const PROBE = `
 import { calledAs, embedded, isBuilt, mainModule, selfCommand, selfPath, userEnvironment } from ${JSON.stringify(SELF)};
+import { trySyscall } from ${JSON.stringify(KERNEL)};
 const text = (bytes) => bytes && new TextDecoder().decode(bytes);
 if (typeof WorkerGlobalScope !== "undefined") {
   postMessage(self.name + " " + text(embedded("a.txt")));
@@ -32,6 +37,8 @@ if (typeof WorkerGlobalScope !== "undefined") {
     files: ["a.txt", "empty", "none", "toString"].map((name) => text(embedded(name)) ?? null),
     user: userEnvironment(), deno: Deno.env.toObject(), cmdline: Deno.readTextFileSync("/proc/self/cmdline"),
     zlib: typeof (await import("node:zlib")).gunzip, umlaut: "ü€",
+    callsKernel: trySyscall("getpid") === Deno.pid,
+    mapsCode: Deno.readTextFileSync("/proc/self/maps").includes("memfd:mini code"),
   }));
 }
 `;
@@ -48,6 +55,8 @@ interface Probe {
   cmdline: string;
   zlib: string;
   umlaut: string;
+  callsKernel: boolean;
+  mapsCode: boolean;
 }
 
 const folder = await Deno.makeTempDir();
@@ -60,14 +69,15 @@ async function build(): Promise<void> {
     args: ["bundle", "--quiet", "--minify", "--output", `${folder}/probe.js`, `${folder}/probe.ts`],
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
+  const deno = await Deno.readFile(Deno.execPath());
+  openCompiler(deno);
+  if (isX86) prelink(deno, drawAddress());
   const program = packProgram({ "main.js": await Deno.readTextFile(`${folder}/probe.js`) }, "main.js", {
+    globals: isX86 ? { MINI_SNIPPETS: String(snippetsAddress(deno)) } : {},
     hot: [[]],
     cache: (scripts) => makeCodeCaches(scripts, V8_FLAGS),
   });
   const files = { "a.txt": new TextEncoder().encode("hello"), empty: new Uint8Array() };
-  const deno = await Deno.readFile(Deno.execPath());
-  openCompiler(deno);
-  if (Deno.build.arch === "x86_64") prelink(deno, drawAddress());
   const built = singleFile(deno, program, files);
   await Deno.writeFile(file, built.stream(), { mode: 0o755 });
 }
@@ -180,6 +190,11 @@ Deno.test("settings of Deno in the current folder are not read", async () => {
 Deno.test("modules of Node, await and text beyond ASCII work in the script", async () => {
   const { zlib, umlaut } = await probe(file);
   assertEquals([zlib, umlaut], ["function", "ü€"]);
+});
+
+Deno.test("the snippets that call the kernel are in the file where it has an address", async () => {
+  const { callsKernel, mapsCode } = await probe(file);
+  assertEquals([callsKernel, mapsCode], [true, !isX86]);
 });
 
 Deno.test("a worker runs the same program", async () => {

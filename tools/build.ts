@@ -14,7 +14,7 @@ import { openCompiler } from "./single_file/compiler.ts";
 import { type HotScript, hotScripts } from "./single_file/hot.ts";
 import { drawAddress, prelink } from "./single_file/prelink.ts";
 import { packProgram, type Program } from "./single_file/program.ts";
-import { singleFile, V8_FLAGS } from "./single_file/single_file.ts";
+import { singleFile, snippetsAddress, V8_FLAGS } from "./single_file/single_file.ts";
 import { makeStarter } from "./starter/starter.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -88,10 +88,13 @@ export function hotOf(parts: Record<string, string>): HotScript[] {
   return hotScripts(modulesOf(parts), MAIN, HOT);
 }
 
-/** The parts, packed. */
-function program(build: string | undefined, codeCaches: boolean): Program {
+/** The parts, packed for an executable. */
+function program(build: string | undefined, codeCaches: boolean, snippets: number | undefined): Program {
   return packProgram(modulesOf(bundleParts()), MAIN, {
-    globals: build === undefined ? {} : { MINI_BUILD: build },
+    globals: {
+      ...build === undefined ? {} : { MINI_BUILD: build },
+      ...snippets === undefined ? {} : { MINI_SNIPPETS: String(snippets) },
+    },
     hot: HOT,
     ...codeCaches ? { cache: (scripts) => makeCodeCaches(scripts, V8_FLAGS) } : {},
   });
@@ -135,9 +138,10 @@ function tryTo(change: () => void, without: string): boolean {
 async function withDeno(to: string, build: string | undefined, files: string[]): Promise<void> {
   const embedded = Object.fromEntries(files.map((name) => [name, Deno.readFileSync(`${BUILD}/${name}`)]));
   const executable = Deno.readFileSync(Deno.execPath());
-  const packed = program(build, tryTo(() => openCompiler(executable), "without code caches"));
+  const hasCompiler = tryTo(() => openCompiler(executable), "without code caches");
   // Relocations of other machines are not known (prelink.ts).
   if (Deno.build.arch === "x86_64") tryTo(() => prelink(executable, drawAddress()), "without an address of its own");
+  const packed = program(build, hasCompiler, snippetsAddress(executable));
   let file: Blob;
   try {
     file = singleFile(executable, packed, embedded);

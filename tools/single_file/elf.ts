@@ -3,6 +3,7 @@
 const PT_LOAD = 1, PT_DYNAMIC = 2, PT_NOTE = 4;
 const DT_STRTAB = 5, DT_SYMTAB = 6, DT_RELA = 7, DT_RELASZ = 8;
 const PF_X = 1, PF_R = 4;
+const ET_EXEC = 2, ET_DYN = 3;
 
 /** The largest page of the machines that we know; segments begin at multiples of it. */
 export const SEGMENT_ALIGNMENT = 0x10000;
@@ -25,7 +26,7 @@ export class Elf {
   /** Throws if the bytes are no 64-bit executable. */
   constructor(readonly bytes: Uint8Array<ArrayBuffer>) {
     const view = this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const [ELF64, LITTLE_ENDIAN, ET_EXEC, ET_DYN] = [2, 1, 2, 3];
+    const [ELF64, LITTLE_ENDIAN] = [2, 1];
     if (
       bytes.length < 64 || view.getUint32(0) !== 0x7f454c46 || bytes[4] !== ELF64 || bytes[5] !== LITTLE_ENDIAN ||
       ![ET_EXEC, ET_DYN].includes(view.getUint16(16, true))
@@ -45,6 +46,11 @@ export class Elf {
 
   #u64(at: number): number {
     return Number(this.#view.getBigUint64(at, true));
+  }
+
+  /** Whether it is loaded where its headers say. */
+  get isFixed(): boolean {
+    return this.#view.getUint16(16, true) === ET_EXEC;
   }
 
   /** e_machine. */

@@ -2,12 +2,13 @@
  * Makes one executable file of the `deno` executable, our JavaScript and other files. Nothing is extracted when it runs:
  *
  *     the deno executable, with one program header and the entry point changed
- *     the start code and its lists (start_code.ts), in a segment of their own
+ *     the start code and its lists (start_code.ts), and snippets (ffi/kernel.ts), in a segment of their own
  *     the program (program.ts), the embedded files, the index of both (ffi/self.ts)
  *
  * The module that Deno is given is a `data:` URL of one line, which reads the program's boot script from the file's end and
  * evaluates it. (Given as a module, it would be parsed once more by Deno in search of imports: 10 ms for 250 kB.)
  */
+import { linkSnippets } from "../../ffi/kernel.ts";
 import { link } from "../../ffi/machine_code.ts";
 import { encodeIndex } from "../../ffi/self.ts";
 import { Elf, SEGMENT_ALIGNMENT } from "./elf.ts";
@@ -54,6 +55,15 @@ const RULES: Rule[] = [
   { prefix: "OTEL_", keep: false },
 ];
 
+/** Where in our segment the machine code is that ffi/kernel.ts would otherwise have to map. */
+const SNIPPETS_AT = SEGMENT_ALIGNMENT - 4096;
+
+/** The address of that code, if it is known because the executable has an address (prelink.ts). */
+export function snippetsAddress(deno: Uint8Array<ArrayBuffer>): number | undefined {
+  const elf = new Elf(deno);
+  return elf.isFixed ? elf.freeAddress + SNIPPETS_AT : undefined;
+}
+
 const align = (offset: number) => Math.ceil(offset / SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT;
 
 /**
@@ -96,8 +106,9 @@ export function singleFile(
   // The lists hold the loader, and the loader where the script begins: behind a page that is large enough for them.
   const contentAt = align(segmentAt + 1);
   const module = lists(loader(contentAt, program));
-  if (code.length + module.length > contentAt - segmentAt) throw new Error("the start code's lists are too long");
-  elf.addSegment(segmentAt, address, code.length + module.length);
+  if (code.length + module.length > SNIPPETS_AT) throw new Error("the start code's lists are too long");
+  const snippets = linkSnippets();
+  elf.addSegment(segmentAt, address, SNIPPETS_AT + snippets.length);
 
   const index: Record<string, [number, number]> = {};
   let at = contentAt;
@@ -111,7 +122,9 @@ export function singleFile(
     zeros(deno.length, segmentAt),
     code,
     module,
-    zeros(segmentAt + code.length + module.length, contentAt),
+    zeros(code.length + module.length, SNIPPETS_AT),
+    snippets,
+    zeros(segmentAt + SNIPPETS_AT + snippets.length, contentAt),
     ...Object.values(content),
     encodeIndex(index, at),
   ]);
