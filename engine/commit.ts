@@ -2,6 +2,7 @@
 import { AT_FDCWD, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from "../ffi/constants.ts";
 import { MiniError } from "../ffi/errors.ts";
 import { closeFd, openat, read, writeAll } from "../ffi/files.ts";
+import { readyForPaths } from "../ffi/open.ts";
 import { close } from "../ffi/kernel.ts";
 import { op } from "../ffi/program.ts";
 import { spawn, waitForExit } from "../ffi/spawn.ts";
@@ -48,6 +49,7 @@ export async function commit(containers: Containers, found: Found, options: Comm
   using lease = store.lease();
   const base = baseImage(store, found);
   lease.add(...base.layers.map(({ descriptor }) => descriptor.digest));
+  await readyForPaths();
   const config = imageConfigOf(containers, record, base.config.config ?? {}, options.changes);
   const temporary = makeTemporary(store);
   try {

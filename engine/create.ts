@@ -1,7 +1,7 @@
 /** Makes a container: its folder, its name, its record and its specification. Nothing of it runs yet. */
 import { MiniError } from "../ffi/errors.ts";
 import { close } from "../ffi/kernel.ts";
-import { openRoot } from "../ffi/open.ts";
+import { openRoot, readyForPaths } from "../ffi/open.ts";
 import { cgroupTree } from "../runtime/cgroup.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import type { HealthConfig } from "../images/types.ts";
@@ -138,6 +138,7 @@ export async function create(
       source.directory === undefined ? openView({ layers: source.layers, target }) : openRoot(source.directory);
     rights = settleRights(containers, options.rights, options.network.mode, Boolean(options.hostname));
     const volumes = await specMounts(containers, mounts);
+    await readyForPaths();
     const { config, spec } = describe(containers, id, source, options, rights, volumes, view);
     if (health) config.health = health;
     const record: ContainerRecord = {

@@ -3,7 +3,7 @@ import { O_RDWR } from "../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../ffi/errors.ts";
 import { shellStatus } from "../ffi/exit_status.ts";
 import { close } from "../ffi/kernel.ts";
-import { open } from "../ffi/open.ts";
+import { open, readyForPaths } from "../ffi/open.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { openContainerRoot, startExec, type Target } from "../runtime/exec.ts";
 import { isNew } from "../runtime/plan.ts";
@@ -42,7 +42,12 @@ export interface PreparedExec {
  * @returns what `startExec` wants; `close` gives the container's descriptor back.
  * @throws {MiniError} when the container does not run or is paused, or for a user that is not in it.
  */
-export function prepareExec(containers: Containers, found: Found, request: ExecRequest): PreparedExec {
+export async function prepareExec(
+  containers: Containers,
+  found: Found,
+  request: ExecRequest,
+): Promise<PreparedExec> {
+  await readyForPaths();
   const { record, running, status } = found;
   if (status === "paused") {
     throw new MiniError(`container ${record.name} is paused: continue it with 'mini unpause ${record.name}'`);
@@ -144,7 +149,7 @@ export async function exec(
   found: Found,
   request: ExecRequest & { readonly interactive: boolean; readonly detached: boolean },
 ): Promise<number> {
-  const { target, process, close: done } = prepareExec(containers, found, request);
+  const { target, process, close: done } = await prepareExec(containers, found, request);
   const told = { execID: randomId() }, command = request.args.join(" ");
   const tell = (action: string, more = {}) =>
     emitContainer(containers.state, found.record, action, { ...told, ...more });

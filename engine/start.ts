@@ -14,9 +14,10 @@ import type { Store } from "../images/store.ts";
 import { OWN_CGROUP } from "./cgroups.ts";
 import type { Containers } from "./containers.ts";
 import type { Made } from "./create.ts";
-import { joinOthers } from "./join.ts";
+import type { Joined } from "./join.ts";
 import { withDevicesOfNow } from "./devices.ts";
 import { optionalFiles } from "./limits.ts";
+import { isContainerMode } from "./namespaces.ts";
 import type { PreparedNetworks } from "./network.ts";
 import { startTicks } from "./process.ts";
 import { isMapped } from "./rights.ts";
@@ -108,7 +109,7 @@ export async function surround(
   if (!fresh) writeCreating(containers, id, spec, tree);
   if (!tree) withoutCgroup(made, note);
   const limits = record.config.limits ?? {};
-  const joined = joinOthers(containers, spec);
+  const joined = await joinOthers(containers, spec);
   let cgroup: Cgroup | undefined, held: Held | undefined, networks: PreparedNetworks | undefined;
   const letGo = () => {
     joined.close();
@@ -169,6 +170,18 @@ export async function surround(
     letGo,
     release,
   };
+}
+
+/** What it joins of other containers; nothing is loaded for one that joins none. */
+async function joinOthers(containers: Containers, spec: Spec): Promise<Joined> {
+  const paths = [
+    ...(spec.linux?.namespaces ?? []).map(({ path }) => path),
+    ...(spec.mounts ?? []).map(({ source }) => source),
+  ];
+  if (!paths.some((path) => path !== undefined && isContainerMode(path))) {
+    return { spec, sources: new Map(), close() {} };
+  }
+  return (await import("./join.ts")).joinOthers(containers, spec);
 }
 
 /** What a container's mounts need; undefined, and nothing loaded, for one without any. */

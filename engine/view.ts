@@ -6,7 +6,7 @@ import type { Program } from "../ffi/program.ts";
 import type { SpawnOptions } from "../ffi/spawn.ts";
 import { takeOpened } from "../ffi/take.ts";
 import { overlayRootfs } from "../runtime/overlay.ts";
-import { planLayers, VIEW } from "../runtime/plan_view.ts";
+import { planLayers, VIEW } from "../runtime/plan_layers.ts";
 
 /** What to look into: layers, the bottom one first, under what the container has changed, if it has run. */
 export interface ViewSource {

@@ -16,16 +16,22 @@ import {
 import { isMissing } from "./available.ts";
 import { Errno, SyscallError } from "./errors.ts";
 import { syscall, trySyscall } from "./kernel.ts";
-import { walk } from "./walk.ts";
+import type { walk as Walk } from "./walk.ts";
 
 /** Opens a path of the host; O_CLOEXEC is added. @throws {SyscallError} */
 export function open(path: string, flags: number, mode = 0): number {
   return syscall("openat", AT_FDCWD, path, flags | O_CLOEXEC, mode);
 }
 
+let walk: typeof Walk | undefined;
+/** Loads what stands in for openat2 where that is missing. Whoever calls `openBelow` waits for this first. */
+export async function readyForPaths(): Promise<void> {
+  if (walk === undefined && isMissing("openat2")) ({ walk } = await import("./walk.ts"));
+}
+
 /**
  * Opens a path below a folder's descriptor, every link in it resolved as if that were `/`: openat2(2), RESOLVE_IN_ROOT, or
- * the same by walk.ts.
+ * the same by walk.ts. Where nothing of files.ts is loaded yet: `openInRoot` does the same.
  *
  * @throws {SyscallError}
  */
@@ -35,7 +41,10 @@ export function openBelow(root: number, path: string, flags: number): number {
   let fd: number;
   // EAGAIN: a rename elsewhere raced with the resolution of `..`, which the kernel then refuses to vouch for.
   do fd = trySyscall("openat2", root, path, how, 24); while (fd === -Errno.EAGAIN);
-  if (fd < 0 && isMissing("openat2")) fd = walk(root, path, flags, 0, resolve);
+  if (fd < 0 && isMissing("openat2")) {
+    if (walk === undefined) throw new Error(`open: nobody has waited for readyForPaths before ${path} was opened`);
+    fd = walk(root, path, flags, 0, resolve);
+  }
   if (fd < 0) throw new SyscallError("openat2", -fd, path);
   return fd;
 }

@@ -206,7 +206,7 @@ export class Mini {
     options.signal?.throwIfAborted();
     if (args.length === 0) throw new MiniError("exec needs a program to run in the container");
     const containers = this.#containers, found = await containers.get(container);
-    const { target, process, close: done } = prepareExec(containers, found, {
+    const { target, process, close: done } = await prepareExec(containers, found, {
       args,
       tty: false,
       env: Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`),

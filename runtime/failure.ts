@@ -2,7 +2,8 @@
 import { O_DIRECTORY, O_PATH } from "../ffi/constants.ts";
 import { Errno, errnoMeaning, errnoName, MiniError, SyscallError } from "../ffi/errors.ts";
 import { close, machine } from "../ffi/kernel.ts";
-import { open, openBelow, openRegular, readFile } from "../ffi/open.ts";
+import { openInRoot } from "../ffi/files.ts";
+import { open, openRegular, readFile } from "../ffi/open.ts";
 import type { Operation } from "../ffi/program.ts";
 import type { Failure, Results } from "../ffi/spawn.ts";
 import { IDMAP } from "./plan_mounts.ts";
@@ -148,11 +149,11 @@ function openProgram(root: number, { cwd, mounts }: Inside, path: string): numbe
     return type === "bind" && source !== undefined && isBelow(place) ? [{ source, depth: place.length }] : [];
   }).reduce((a, b) => b.depth >= a.depth ? b : a, { source: "", depth: -1 });
   const rest = names.slice(Math.max(0, found.depth)).join("/") || ".";
-  if (found.depth < 0) return openBelow(root, rest, O_PATH);
+  if (found.depth < 0) return openInRoot(root, rest, O_PATH);
   if (rest === ".") return open(found.source, O_PATH);
   const folder = open(found.source, O_PATH | O_DIRECTORY);
   try {
-    return openBelow(folder, rest, O_PATH);
+    return openInRoot(folder, rest, O_PATH);
   } finally {
     close(folder);
   }
@@ -229,7 +230,7 @@ function elfInterpreter(head: Uint8Array, view: DataView): string | undefined {
 
 function isThere(root: number, path: string): boolean {
   try {
-    close(openBelow(root, components(path, "a loader").join("/"), O_PATH));
+    close(openInRoot(root, components(path, "a loader").join("/"), O_PATH));
     return true;
   } catch {
     return false;

@@ -20,10 +20,8 @@ import { untilTaken } from "../ffi/take.ts";
 import { bindSources, type HeldSource, type MountFacts, mountOperations, readonlyRoot } from "./plan_mounts.ts";
 import { components, ROOT } from "./plan_paths.ts";
 import { type PlainRootfs, rootOperations } from "./plan_root.ts";
+import { VIEW } from "./plan_layers.ts";
 import type { Mount } from "./spec.ts";
-
-/** The name of the operation whose result is the descriptor to take. */
-export const VIEW = "view";
 
 /** A folder for upper and work folders that are gone with the program: over the host's /sys, which nothing here needs. */
 const SCRATCH = "/sys";
@@ -69,15 +67,6 @@ export function planView({ rootfs, scratch, mounts, sources, facts, readonly, sy
     ...mountOperations(mounts, facts),
     ...(readonly ? [readonlyRoot(ROOT)] : []),
     op("openat", [AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC, 0], "what keeps all of it", { name: NAMESPACE }),
-    ...untilTaken(sync),
-  ];
-}
-
-/** The layers alone, for a mount namespace of its own: one mount, which its descriptor keeps. */
-export function planLayers(rootfs: Extract<PlainRootfs, { kind: "overlay" }>, sync: number): Program {
-  return [
-    ...rootOperations(rootfs),
-    op("openat", [AT_FDCWD, rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], "the root", { name: VIEW }),
     ...untilTaken(sync),
   ];
 }

@@ -2,17 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, RESOLVE_NO_SYMLINKS } from "../ffi/constants.ts";
 import { result } from "../ffi/program.ts";
 import { openHow, ROOT } from "./plan_paths.ts";
-import {
-  NAMESPACE,
-  planJoin,
-  planLayers,
-  planMount,
-  planSubpath,
-  planView,
-  SCRATCH_UPPER,
-  SCRATCH_WORK,
-  VIEW,
-} from "./plan_view.ts";
+import { planLayers, VIEW } from "./plan_layers.ts";
+import { NAMESPACE, planJoin, planMount, planSubpath, planView, SCRATCH_UPPER, SCRATCH_WORK } from "./plan_view.ts";
 
 const rootfs = { kind: "overlay", options: "lowerdir=/b:/a", relativeTo: "/", target: "/t" } as const;
 const facts = { isDirectory: () => true, cgroup2: true };

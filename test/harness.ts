@@ -217,6 +217,10 @@ export function needsProgram(program: string): Need {
 export const needsIdmaps = (): Need =>
   hasDetachedMounts() ? undefined : "no mount_setattr here, which gives files other ids";
 
+/** The need of /dev/shm of other containers. */
+export const needsJoinedShm = (): Need =>
+  hasDetachedMounts() ? undefined : "no open_tree here, by which /dev/shm of another container is joined";
+
 /** The need of all calls that mini can do without, to compare. */
 export const needsNewerCalls = (): Need =>
   missingForPrograms() ? "openat2 or mount calls by descriptor are missing here" : undefined;

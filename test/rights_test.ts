@@ -1,7 +1,7 @@
 /** What a container may do and whose namespaces it is in: --privileged, --security-opt, --ipc, --pid, --uts, --network. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CAPABILITIES } from "../runtime/capabilities.ts";
-import { assertRefused, type Context, miniTest, until } from "./harness.ts";
+import { assertRefused, type Context, miniTest, needsJoinedShm, until } from "./harness.ts";
 
 const words = (text: string) => text.split(" ").filter(Boolean);
 
@@ -186,6 +186,10 @@ miniTest("--ipc: /dev/shm and its kin are its own, the host's, another's or not 
       );
     });
   }
+});
+
+miniTest("--ipc container shares /dev/shm with the namespace", async (context) => {
+  const { mini, inside } = context;
   await withOther(context, "--ipc shareable --shm-size 1m", async (other) => {
     const flags = ["--ipc", `container:${other}`];
     const theirs = (await mini(["exec", other, "sh", "-c", `echo from other > /dev/shm/a; ${ns("ipc")}`])).stdout;
@@ -197,7 +201,7 @@ miniTest("--ipc: /dev/shm and its kin are its own, the host's, another's or not 
     assertMatch(await inside("df -k /dev/shm", ...flags), / 1024 /);
     await joinJoined(context, flags, other);
   });
-});
+}, [needsJoinedShm()]);
 
 /** A third container that joins the second one, which has joined the first. */
 async function joinJoined({ mini, inside }: Context, flags: readonly string[], other: string): Promise<void> {

@@ -56,7 +56,7 @@ async function run(
   signal: AbortSignal,
 ): Promise<{ status: number; output: string; late: boolean }> {
   const request = { args, tty: false, env: [], privileged: false };
-  const { target, process, close: done } = prepareExec(containers, found, request);
+  const { target, process, close: done } = await prepareExec(containers, found, request);
   const pipes = makePipes(false, ownerOf({ ...target.spec, process }));
   const ended = new AbortController(), output = new Output();
   let timer: ReturnType<typeof setTimeout> | undefined, late = false;

@@ -3,7 +3,8 @@ import { O_DIRECTORY, O_PATH, O_RDONLY } from "../../ffi/constants.ts";
 import { Errno, SyscallError } from "../../ffi/errors.ts";
 import { statAt } from "../../ffi/file_info.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
-import { open, openBelow } from "../../ffi/open.ts";
+import { openInRoot } from "../../ffi/files.ts";
+import { open } from "../../ffi/open.ts";
 import type { Container } from "../../runtime/container.ts";
 import { mountName } from "../../runtime/plan_mounts.ts";
 import type { Spec } from "../../runtime/spec.ts";
@@ -12,7 +13,7 @@ import { copyTree } from "../copy/copy.ts";
 /** What the root has at a path, beneath all that is mounted in the container; undefined if there is no folder. */
 function openSource(root: number, path: string): number | undefined {
   try {
-    return openBelow(root, path, O_RDONLY | O_DIRECTORY);
+    return openInRoot(root, path, O_RDONLY | O_DIRECTORY);
   } catch (error) {
     const isNone = error instanceof SyscallError && [Errno.ENOENT, Errno.ENOTDIR].includes(error.errno);
     if (isNone) return undefined;

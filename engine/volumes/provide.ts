@@ -3,7 +3,8 @@ import { hasDetachedMounts } from "../../ffi/available.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
-import { open, openBelow } from "../../ffi/open.ts";
+import { openInRoot } from "../../ffi/files.ts";
+import { open } from "../../ffi/open.ts";
 import type { Containers } from "../containers.ts";
 import { emit } from "../events.ts";
 import { fill, finishFilling, type Target } from "./fill.ts";
@@ -113,7 +114,7 @@ async function openTarget(volumes: Volumes, volume: Volume, kind: Kind): Promise
   const mount = await mountFilesystem(kind.filesystem, volume.name);
   try {
     // What is open in it keeps it.
-    const data = openBelow(mount, ".", FOLDER);
+    const data = openInRoot(mount, ".", FOLDER);
     return { data, beside: data };
   } finally {
     close(mount);

@@ -9,7 +9,7 @@ import {
 } from "../../ffi/constants.ts";
 import { Errno, MiniError, SyscallError } from "../../ffi/errors.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
-import { openBelow } from "../../ffi/open.ts";
+import { openInRoot } from "../../ffi/files.ts";
 import { planSubpath } from "../../runtime/plan_view.ts";
 import { takeRoot } from "../view.ts";
 
@@ -30,7 +30,7 @@ export function checkSubpath(path: string, what: string): void {
  */
 export function subpathOfFolder(folder: number, path: string, volume: string): number {
   return explained(path, volume, () => {
-    const fd = openBelow(folder, path, O_PATH);
+    const fd = openInRoot(folder, path, O_PATH);
     try {
       return syscall("open_tree", fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
     } finally {
@@ -46,7 +46,7 @@ export function subpathOfFolder(folder: number, path: string, volume: string): n
  */
 export function pathOfFolder(folder: number, path: string, volume: string): string {
   return explained(path, volume, () => {
-    const fd = openBelow(folder, path, O_PATH);
+    const fd = openInRoot(folder, path, O_PATH);
     try {
       return Deno.readLinkSync(`/proc/self/fd/${fd}`);
     } finally {
@@ -58,7 +58,7 @@ export function pathOfFolder(folder: number, path: string, volume: string): stri
 /** The same as a mount, below the root of a mount that is attached nowhere. */
 export function subpathOfMount(mount: number, path: string, volume: string): number {
   return explained(path, volume, () => {
-    const place = openBelow(mount, path, O_PATH);
+    const place = openInRoot(mount, path, O_PATH);
     try {
       return takeRoot((sync) => planSubpath(mount, place, sync), { flags: CLONE_NEWNS, pass: [mount, place] });
     } finally {
