@@ -1,4 +1,5 @@
 /** Which system calls there are here: an older kernel lacks some, and filters around containers (seccomp) refuse some. */
+import { CLOSE_RANGE_CLOEXEC } from "./constants.ts";
 import { Errno } from "./errors.ts";
 import { close, trySyscall } from "./kernel.ts";
 import type { SyscallName } from "./syscall_numbers.ts";
@@ -42,13 +43,18 @@ export interface Missing {
   readonly openat2: boolean;
   /** One of `MOUNT_CALLS` at least. */
   readonly mounts: boolean;
+  /** close_range(2) closes, and cannot mark descriptors close-on-exec: CLOSE_RANGE_CLOEXEC of Linux 5.11, older than 5.12's calls. */
+  readonly marking: boolean;
 }
 
 /** What is missing here of the calls that programs do without at need; undefined where all are there. */
 export function missingForPrograms(): Missing | undefined {
   const missing = { openat2: isMissing("openat2"), mounts: !hasDetachedMounts() };
-  return missing.openat2 || missing.mounts ? missing : undefined;
+  return missing.openat2 || missing.mounts ? { ...missing, marking: !canMark() } : undefined;
 }
+
+/** Asks for descriptors far above all that there can be. */
+const canMark = () => trySyscall("close_range", 0xffffffff, 0xffffffff, CLOSE_RANGE_CLOEXEC) === 0;
 
 /** These look at whether the caller may mount before they look at their arguments. */
 const PRIVILEGED: readonly Probed[] = ["move_mount", "fsopen", "fsmount", "fspick"];

@@ -1,4 +1,5 @@
 /** The trampoline: clone3, and in the child a few operations inside our own memory, the last of them execveat. */
+import { gaps } from "./close_all_but.ts";
 import {
   AT_EMPTY_PATH,
   CLONE_ARGS_SIZE,
@@ -36,13 +37,39 @@ function words({ call, args, flags = 0, loads = 0, target = 0, than = 0 }: Step)
   return [BigInt(number) | BigInt(flags) << 32n | BigInt(loads) << 40n | BigInt(target) << 48n, ...six, BigInt(than)];
 }
 
+/** Whether close_range(2) can mark descriptors close-on-exec (Linux 5.11), found out at first use. */
+let marksRanges = true;
+
+/** Nothing of ours but these is open in the process, once it executes something else. */
+function closeAllBut(kept: readonly number[]): Step[] {
+  if (marksRanges) return [{ call: "close_range", args: [3, 0xffffffff, CLOSE_RANGE_CLOEXEC] }];
+  return gaps(3, kept).map(([first, last]) => ({ call: "close_range", args: [first, last, 0] }));
+}
+
 /**
  * Makes a process that executes `file`, an ELF file that can be executed.
  *
  * @param flags CLONE_NEW… flags. @param cgroup a descriptor of the cgroup it is born in. @param pass descriptors it keeps.
  * @returns its number and a descriptor of it. @throws {SyscallError} when that fails; no process is left then.
  */
-export function cloneAndExec(file: number, flags: bigint, cgroup: number | undefined, pass: readonly number[]) {
+export function cloneAndExec(file: number, flags: bigint, cgroup: number | undefined, pass: readonly number[]): Cloned {
+  try {
+    return attempt(file, flags, cgroup, pass);
+  } catch (error) {
+    const isOld = error instanceof SyscallError && error.syscall === "close_range" && error.errno === Errno.EINVAL;
+    if (!isOld || !marksRanges) throw error;
+    marksRanges = false;
+    return attempt(file, flags, cgroup, pass);
+  }
+}
+
+/** A process, by its number and by a descriptor. */
+interface Cloned {
+  readonly pid: number;
+  readonly pidfd: number;
+}
+
+function attempt(file: number, flags: bigint, cgroup: number | undefined, pass: readonly number[]): Cloned {
   const keep: Uint8Array[] = [];
   const place = (bytes: Uint8Array<ArrayBuffer>) => {
     keep.push(bytes);
@@ -60,7 +87,7 @@ export function cloneAndExec(file: number, flags: bigint, cgroup: number | undef
     { call: "rt_sigaction", args: [firstResult, zeros, 0, 8], loads: 1, flags: ALWAYS, target: 0 },
     // What we were started with may be open without close-on-exec, and what is passed stays close-on-exec with us: no other
     // thread's child can inherit it.
-    { call: "close_range", args: [3, 0xffffffff, CLOSE_RANGE_CLOEXEC] },
+    ...closeAllBut([file, ...pass]),
     ...pass.map((fd): Step => ({ call: "fcntl", args: [fd, F_SETFD, 0], on: `descriptor ${fd}` })),
     {
       call: "execveat",

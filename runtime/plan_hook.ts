@@ -1,5 +1,5 @@
 /** A hook as a program: in our own namespaces, or in a container's. */
-import { CLOSE_RANGE_CLOEXEC, SIG_SETMASK } from "../ffi/constants.ts";
+import { SIG_SETMASK } from "../ffi/constants.ts";
 import { op, type Operation, type Program } from "../ffi/program.ts";
 import { cloneSibling, nothingToTake, passed, tellChild } from "./plan_child.ts";
 import { becomeUser, giveUpCapabilities, orphaned } from "./plan_process.ts";
@@ -48,7 +48,7 @@ export function planHook(hook: Hook, input: number, output: number, folder: stri
     op("dup3", [input, 0, 0], "the container's state is its input"),
     op("dup3", [output, 1, 0], "what it says is kept"),
     op("dup3", [output, 2, 0], "its errors as well"),
-    op("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], "nothing else of ours is open in it"),
+    op("close_range", [3, 0xffffffff, 0], "nothing else of ours is open in it"),
     ...seccomp.early,
     ...(as ? becomeUser(as.process, as.lastCapability) : []),
     op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked"),

@@ -147,6 +147,28 @@ miniTest("in the background, by exec, with a terminal, step by step and explaine
   fine(await old("rm", "-f", "web", "made"));
 }, [needsNewerCalls()]);
 
+miniTest("Linux 5.10 has no mount_setattr, and close_range only closes", async (context) => {
+  const run = (...args: string[]) => without(context, "mount_setattr,CLOSE_RANGE_CLOEXEC", args);
+  for (const flags of [[], ["-t"], ["--init", "-u", "1000"], ["--privileged"]]) {
+    const look = [
+      "run",
+      "--rm",
+      ...flags,
+      "starter",
+      "sh",
+      "-c",
+      "ls /proc/self/fd; ls /proc/1/fd 2>/dev/null; echo $$",
+    ];
+    assertEquals(fine(await run(...look)), fine(await context.mini(look)), flags.join(" "));
+  }
+  assertRefused(await run("run", "--rm", "starter", "no-such-program"), 127, "no-such-program");
+  fine(await run("run", "-d", "--name", "web", "starter", "sleep", "600"));
+  for (const flags of [[], ["-t"], ["-d"]]) fine(await run("exec", ...flags, "web", "true"));
+  assertRefused(await run("exec", "web", "no-such-program"), 127, "no-such-program");
+  fine(await run("cp", "-q", "web:/etc/passwd", `${context.folder}/passwd`));
+  fine(await run("rm", "-f", "web"));
+}, [needsNewerCalls()]);
+
 miniTest("what takes a mount with other ids is refused by name, and failures are told as ever", async (context) => {
   const run = (...args: string[]) => without(context, "mount_setattr", ["run", "--rm", ...args]);
   assertRefused(await run("--userns", "auto", "starter", "true"), 125, "user namespace", "mount_setattr", "Linux 5.12");

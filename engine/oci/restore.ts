@@ -1,5 +1,5 @@
 /** `restore`: makes a container that goes on where a checkpoint was made. */
-import { CLONE_NEWNS, CLOSE_RANGE_CLOEXEC, MS_PRIVATE, MS_REC, SIG_SETMASK } from "../../ffi/constants.ts";
+import { CLONE_NEWNS, MS_PRIVATE, MS_REC, SIG_SETMASK } from "../../ffi/constants.ts";
 import { MiniError } from "../../ffi/errors.ts";
 import { shellStatus } from "../../ffi/exit_status.ts";
 import { close, syscall } from "../../ffi/kernel.ts";
@@ -113,7 +113,7 @@ function runCriu(
     op("mount", ["none", "/", 0, MS_REC | MS_PRIVATE, 0], "no mount made here reaches the host", { on: "/" }),
     op("mount", [rootfs, root, 0, MS_BIND | MS_REC, 0], "a root must be a mount", { on: rootfs }),
     op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked"),
-    op("close_range", [3, 0xffffffff, CLOSE_RANGE_CLOEXEC], "nothing else of ours is open in it"),
+    op("close_range", [3, 0xffffffff, 0], "nothing else of ours is open in it"),
     op(
       "execve",
       [path, args, Object.entries(Deno.env.toObject()).map(([key, value]) => `${key}=${value}`)],

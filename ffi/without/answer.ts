@@ -65,7 +65,10 @@ export class Answers {
         this.#changes.set(text, changes);
         for (let change = changes.shift(); change; change = changes.shift()) {
           const there = openMount(fd, change);
-          if (there !== undefined) return this.#with(there, () => this.#send(DESCRIPTOR_FOLLOWS, change.flags, there));
+          if (there === undefined) continue;
+          const { length } = changes;
+          if (length === 0) this.#changes.delete(text);
+          return this.#with(there, () => this.#send(DESCRIPTOR_FOLLOWS, change.flags, there, length));
         }
         this.#changes.delete(text);
         this.#send(-Errno.ENODATA!, 0);
@@ -82,8 +85,9 @@ export class Answers {
   }
 
   /** sendmsg(2) of a struct msghdr; a failure is the end of who asked. */
-  #send(number: number, flags: number, fd?: number): void {
-    const answer = new BigInt64Array([BigInt(number), BigInt(flags)]), control = new Uint8Array(CONTROL_BYTES);
+  #send(number: number, flags: number, fd?: number, more = 0): void {
+    const answer = new BigInt64Array([BigInt(number), BigInt(flags), BigInt(more)]),
+      control = new Uint8Array(CONTROL_BYTES);
     const view = new DataView(control.buffer);
     view.setBigUint64(0, BigInt(16 + 4), true);
     view.setUint32(8, SOL_SOCKET, true);

@@ -16,8 +16,8 @@ export type Question =
 
 /** The number in an answer with a descriptor. The control message's length is added to it: EMFILE is left if none came. */
 export const DESCRIPTOR_FOLLOWS = -24, CONTROL_BYTES = 24;
-/** Bytes of an answer: a number, which is that or -errno, and flags. */
-export const ANSWER_BYTES = 16;
+/** Bytes of an answer: a number, which is that or -errno, flags, and how many answers there may be besides. */
+export const ANSWER_BYTES = 24;
 
 const MSG_CMSG_CLOEXEC = 0x40000000;
 // A struct msghdr, a control message with a descriptor, and the answer: recvmsg(2), cmsg(3).
@@ -37,6 +37,8 @@ export const ORPHANED = "orphaned";
 export interface Asked {
   readonly operations: Operation[];
   readonly flags: Argument;
+  /** How many more answers there may be. */
+  readonly more: Argument;
 }
 
 /**
@@ -46,10 +48,11 @@ export interface Asked {
  * @param details of that one.
  */
 export function ask(socket: number, question: Question, name: string, why: string, details: Details = {}): Asked {
-  const { operations, number, descriptor, flags } = begin(socket, question, name, why, details);
+  const { operations, number, descriptor, flags, more } = begin(socket, question, name, why, details);
   return {
     operations: [...operations, op("add", [number, descriptor], why, { optional: false, ...details, name })],
     flags,
+    more,
   };
 }
 
@@ -66,7 +69,7 @@ export function askEach(
   end: string,
   details: Details,
 ): Asked {
-  const { operations, number, descriptor, flags } = begin(socket, question, name, why, details);
+  const { operations, number, descriptor, flags, more } = begin(socket, question, name, why, details);
   const failed = { ...details, optional: false, jump: { when: "=", than: -Errno.ENODATA!, to: end } } as const;
   return {
     operations: [
@@ -77,6 +80,7 @@ export function askEach(
       op("add", [descriptor, 0], why, { ...details, name }),
     ],
     flags,
+    more,
   };
 }
 
@@ -86,11 +90,23 @@ function begin(socket: number, question: Question, name: string, why: string, { 
   const load = (offset: number): Argument => ({ load: cell, size: SIZE, offset });
   const parts: Argument = { words: [at(ANSWER), ANSWER_BYTES] };
   const header: Argument = { cell, size: SIZE, words: [0, 0, parts, 1, at(CONTROL), CONTROL_BYTES, 0] };
-  const more = { ...on === undefined ? {} : { on }, ...insteadOf === undefined ? {} : { insteadOf } };
+  const details = { ...on === undefined ? {} : { on }, ...insteadOf === undefined ? {} : { insteadOf } };
   const operations = [
-    op("write", [socket, text, encoder.encode(text).length], `ask mini: ${why}`, more),
-    op("recvmsg", [socket, header, MSG_CMSG_CLOEXEC], "mini's answer", { ...more, jump: { when: "<=", to: ORPHANED } }),
-    op("add", [load(ANSWER), load(HEADER + CONTROL_LENGTH)], "an error, or a descriptor?", { ...more, name: number }),
+    op("write", [socket, text, encoder.encode(text).length], `ask mini: ${why}`, details),
+    op("recvmsg", [socket, header, MSG_CMSG_CLOEXEC], "mini's answer", {
+      ...details,
+      jump: { when: "<=", to: ORPHANED },
+    }),
+    op("add", [load(ANSWER), load(HEADER + CONTROL_LENGTH)], "an error, or a descriptor?", {
+      ...details,
+      name: number,
+    }),
   ];
-  return { operations, number: result(number), descriptor: load(DESCRIPTOR), flags: load(ANSWER + 8) };
+  return {
+    operations,
+    number: result(number),
+    descriptor: load(DESCRIPTOR),
+    flags: load(ANSWER + 8),
+    more: load(ANSWER + 16),
+  };
 }

@@ -3,6 +3,8 @@
  * their place. What it is built by, what names its operations have and where it jumps to stays as it was.
  */
 import { type Missing, MOUNT_CALLS } from "../available.ts";
+import { CLOSE_RANGE_CLOEXEC, F_SETFD } from "../constants.ts";
+import { gaps } from "../close_all_but.ts";
 import { op, type Operation, type Program } from "../program.ts";
 import type { SyscallName } from "../syscall_numbers.ts";
 import { ORPHANED } from "./ask.ts";
@@ -37,6 +39,9 @@ export function lower(
       const next = program[++at];
       const jump = operation.jump && { ...operation.jump, to: entries.get(operation.jump.to) ?? operation.jump.to };
       const o: Operation = jump ? { ...operation, jump } : operation;
+      if (missing.marking && o.call === "close_range" && o.args[2] === CLOSE_RANGE_CLOEXEC) {
+        return closeAll(o, program.slice(at));
+      }
       if (!calls.has(o.call)) return mounts && NAMESPACES.includes(o.call) ? mounts.follow(o) : [o];
       const { call: _call, args: _args, why: _why, ...rest } = o,
         details = { ...rest, name: o.name ?? `unnamed ${at}` };
@@ -52,6 +57,18 @@ export function lower(
   return isThere ? lowered : [
     ...lowered.slice(0, -1),
     [...lowered.at(-1)!, op("exit_group", [125], "mini is gone: end", { name: ORPHANED })],
+  ];
+}
+
+/** Closes what would be marked, and marks what is used still: by a number that the program was told. */
+function closeAll({ args: [first], why }: Operation, rest: Program): Operation[] {
+  const FD_CLOEXEC = 1;
+  const used = rest.flatMap(({ call, args: [fd] }) =>
+    (call === "read" || call === "write") && typeof fd === "number" && fd >= (first as number) ? [fd] : []
+  );
+  return [
+    ...gaps(first as number, used).map(([from, to]) => op("close_range", [from, to, 0], why)),
+    ...[...new Set(used)].map((fd) => op("fcntl", [fd, F_SETFD, FD_CLOEXEC], why)),
   ];
 }
 

@@ -8,7 +8,7 @@ import { op, type Operation, type Program, result } from "../program.ts";
 import { lower } from "./lower.ts";
 
 const NUMBERS = { ask: 30, place: 31, slots: 32, earlier: 33 };
-const ALL = { openat2: true, mounts: true };
+const ALL = { openat2: true, mounts: true, marking: false };
 const how = (flags: number, resolve: number) => ({ words: [flags | K.O_CLOEXEC, 0, resolve] });
 const IN_ROOT = K.RESOLVE_IN_ROOT | K.RESOLVE_NO_MAGICLINKS;
 const end = op("exit_group", [0], "end");
@@ -107,7 +107,7 @@ Deno.test("a procfs of the program's own is opened by itself, any other not", ()
     op("fsmount", [result("context"), 1, 0], "a mount", { name: "root" }),
   ];
   const label = open("self/attr/exec", K.RESOLVE_BENEATH | K.RESOLVE_NO_MAGICLINKS, { name: "label" }, K.O_WRONLY);
-  const paths = { openat2: true, mounts: false };
+  const paths = { ...ALL, mounts: false };
   assertEquals(lowered([...proc, label], paths).map(({ call }) => call).slice(3, 4), ["openat"]);
   assertThrows(() => lowered([root, label], paths), Error, "self/attr/exec");
 });
@@ -214,4 +214,17 @@ Deno.test("where mounts wait is gone before anybody looks at the mount namespace
   );
   assertEquals(first!.at(-1)!.call, "umount2");
   assertEquals(calls(second!), ["pause", "exit_group", "exit_group"]);
+});
+
+Deno.test("what cannot be marked close-on-exec is closed, but for what is used up to then", () => {
+  const program = lowered([
+    op("close_range", [4, 0xffffffff, K.CLOSE_RANGE_CLOEXEC], "nothing else is open"),
+    op("write", [7, "+", 1], "tell"),
+    op("read", [3, { cell: "c", size: 8 }, 1], "wait"),
+  ], { ...ALL, marking: true });
+  assertEquals(program.slice(0, 3).map(({ call, args }) => [call, ...args]), [
+    ["close_range", 4, 6, 0],
+    ["close_range", 8, 0xffffffff, 0],
+    ["fcntl", 7, K.F_SETFD, 1],
+  ]);
 });

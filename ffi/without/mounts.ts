@@ -336,7 +336,7 @@ export class Mounts {
           this.#at(result(`${label} mount`)),
           op("close", [result(`${label} mount`)], "it has the other number"),
           op("mount", ["none", this.#path("place"), 0, asked.flags, 0], o.why, more),
-          op("add", [0, 0], "the next one", { jump: { when: "always", to: label } }),
+          op("add", [asked.more, 0], "are there others?", { jump: { when: "!=", to: label } }),
           op("add", [0, 0], "that is all", { name: `${label} done` }),
         ]
         : []),
