@@ -385,7 +385,10 @@ export async function start(spec: Spec, options: StartOptions): Promise<Containe
       mounts: spec.mounts ?? [],
     }, {
       ...options.atEnd ? { ended: options.atEnd } : {},
-      ...options.explain ? { closing: (results) => options.explain!(results, phases) } : {},
+      closing: (results) => {
+        instead?.close();
+        options.explain?.(results, phases);
+      },
     });
   } catch (error) {
     instead?.close();

@@ -1,5 +1,7 @@
 /** What /proc/PID/mountinfo tells of mounts: proc_pid_mountinfo(5). */
 
+import { Errno, SyscallError } from "../errors.ts";
+
 /** One mount, as its process sees it. */
 export interface Mount {
   readonly id: number;
@@ -18,9 +20,16 @@ export interface Placed {
   readonly covered: boolean;
 }
 
-/** The mounts that a process can come to, by their numbers. */
+/** The mounts that a process can come to, by their numbers. @throws {SyscallError} when it has ended. */
 export function mountsOf(pid: number): Map<number, Mount> {
-  return parseMounts(Deno.readTextFileSync(`/proc/${pid}/mountinfo`));
+  const path = `/proc/${pid}/mountinfo`;
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch {
+    throw new SyscallError("openat", Errno.ESRCH, path); // everybody may read that of a process that is there
+  }
+  return parseMounts(text);
 }
 
 /** @param text of a file mountinfo. */
