@@ -1,6 +1,7 @@
 /** Hosts that `mini run` cannot work on: without root, without room, without a kernel's feature. One sentence, nothing left. */
 import { assert, assertEquals } from "@std/assert";
 import { cgroupTree } from "../runtime/cgroup.ts";
+import { LEAST_KERNEL } from "../ffi/errors.ts";
 import { assertRefused, type Context, MINI, miniTest, needsProgram, runCommand } from "./harness.ts";
 
 const RUN = ["run", "--rm", "starter", "true"];
@@ -107,7 +108,7 @@ miniTest("a kernel that lacks something is told", async ({ folder, command, mini
   const { syscallNumber } = await import("../ffi/kernel.ts");
   const EPERM = 1, ENOMEM = 12, ENODEV = 19, EINVAL = 22, ENOSPC = 28, ENOSYS = 38;
   const cases = [
-    ["clone3", ENOSYS, "clone3", "Linux 5.12"],
+    ["clone3", ENOSYS, "clone3", `Linux ${LEAST_KERNEL}`],
     ["mount", EPERM, "mount", "EPERM"],
     ["fsopen", ENODEV, "this kernel has no proc"],
     ["openat2", ENOMEM, "openat2"],
