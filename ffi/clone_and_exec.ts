@@ -78,7 +78,9 @@ function attempt(file: number, flags: bigint, cgroup: number | undefined, pass: 
   const zeros = place(new Uint8Array(32));
   const argv = new Uint8Array(new BigUint64Array([place(cString("mini")), 0n]).buffer);
   const HEADER = 8; // words in front of the results
-  const results = new BigInt64Array(HEADER + 4 + pass.length);
+  const closes = closeAllBut([file, ...pass]);
+  // One for each of the steps below.
+  const results = new BigInt64Array(HEADER + 3 + closes.length + pass.length);
   const firstResult = addressOf(results) + BigInt(8 * HEADER);
   const steps: Step[] = [
     // Signals that are ignored stay so through clone and execve, and Deno ignores SIGPIPE: set each to its default. The first
@@ -87,7 +89,7 @@ function attempt(file: number, flags: bigint, cgroup: number | undefined, pass: 
     { call: "rt_sigaction", args: [firstResult, zeros, 0, 8], loads: 1, flags: ALWAYS, target: 0 },
     // What we were started with may be open without close-on-exec, and what is passed stays close-on-exec with us: no other
     // thread's child can inherit it.
-    ...closeAllBut([file, ...pass]),
+    ...closes,
     ...pass.map((fd): Step => ({ call: "fcntl", args: [fd, F_SETFD, 0], on: `descriptor ${fd}` })),
     {
       call: "execveat",
