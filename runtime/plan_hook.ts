@@ -1,5 +1,6 @@
 /** A hook as a program: in our own namespaces, or in a container's. */
-import { SIG_SETMASK } from "../ffi/constants.ts";
+import { gaps } from "../ffi/close_all_but.ts";
+import { F_SETFD, SIG_SETMASK } from "../ffi/constants.ts";
 import { op, type Operation, type Program } from "../ffi/program.ts";
 import { cloneSibling, nothingToTake, passed, tellChild } from "./plan_child.ts";
 import { becomeUser, giveUpCapabilities, orphaned } from "./plan_process.ts";
@@ -21,6 +22,8 @@ export interface HookPlace {
     readonly seccomp?: LinuxSeccomp | undefined;
   } | undefined;
 }
+
+const FD_CLOEXEC = 1;
 
 /** What the operation is called that becomes the hook. */
 export const HOOK = "hook";
@@ -48,7 +51,10 @@ export function planHook(hook: Hook, input: number, output: number, folder: stri
     op("dup3", [input, 0, 0], "the container's state is its input"),
     op("dup3", [output, 1, 0], "what it says is kept"),
     op("dup3", [output, 2, 0], "its errors as well"),
-    op("close_range", [3, 0xffffffff, 0], "nothing else of ours is open in it"),
+    ...gaps(3, place ? [place.sync] : []).map(([first, last]) =>
+      op("close_range", [first, last, 0], "nothing else of ours is open in it")
+    ),
+    ...(place ? [op("fcntl", [place.sync, F_SETFD, FD_CLOEXEC], "and this not when it begins")] : []),
     ...seccomp.early,
     ...(as ? becomeUser(as.process, as.lastCapability) : []),
     op("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "no signal blocked"),
