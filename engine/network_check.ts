@@ -3,7 +3,7 @@ import { MiniError, SyscallError } from "../ffi/errors.ts";
 import { ownNamespace } from "../ffi/user_namespace.ts";
 import { Netlink, NETLINK_ROUTE } from "../ffi/netlink.ts";
 import { removeStaleCables } from "../network/attach.ts";
-import { findLink } from "../network/bridge.ts";
+import { findLink, mendBridge } from "../network/bridge.ts";
 import { isAlivePrefix, type NetworkContext } from "../network/container.ts";
 import { Firewall } from "../network/firewall.ts";
 import { enableForwarding } from "../network/host.ts";
@@ -56,14 +56,19 @@ function checkKernel(
 ): void {
   const { store } = context;
   using netlink = Netlink.open(NETLINK_ROUTE);
-  const bridged = networks.filter(({ driver, bridge }) => driver === "bridge" && findLink(netlink, bridge!));
-  if (bridged.length === 0) return;
-  const bridges = new Set(bridged.map(({ bridge }) => findLink(netlink, bridge!)!.index));
-  for (const bridge of bridges) {
-    cleared.push(...removeStaleCables(netlink, isAlivePrefix(context), bridge).map((name) => `the interface ${name}`));
+  const bridged: Network[] = [], mends: (() => string[])[] = [];
+  for (const network of networks) {
+    const bridge = network.driver === "bridge" ? findLink(netlink, network.bridge!) : undefined;
+    if (bridge?.kind !== "bridge") continue;
+    bridged.push(network);
+    const stale = removeStaleCables(netlink, isAlivePrefix(context), bridge.index);
+    cleared.push(...stale.map((name) => `the interface ${name}`));
+    mends.push(() => mendBridge(netlink, network, bridge));
   }
+  if (bridged.length === 0) return;
   using firewall = new Firewall();
   if (mendTables(store, firewall)) restored.push("the firewall table mini");
+  restored.push(...mends.flatMap((mend) => mend()));
   const leading = bridged.filter(({ internal }) => !internal);
   if (leading.length > 0) enableForwarding(leading.some(({ ipv6 }) => ipv6)).forEach(context.note);
   const stale = withdrawStale(store, firewall);

@@ -2,7 +2,7 @@
 import { Errno, MiniError } from "../ffi/errors.ts";
 import type { Netlink, NetlinkError } from "../ffi/netlink.ts";
 import { addAddress, deleteLink, getLink, type Link, linkUp, newBridge, readLink } from "../ffi/netlink_route.ts";
-import { ipBytes, macFor, parseIp, parseSubnet } from "./address.ts";
+import { formatIp, ipBytes, ipFromBytes, macFor, parseIp, parseSubnet } from "./address.ts";
 import { familiesOf, type Firewall, TablesMissing } from "./firewall.ts";
 import { enableForwarding, forwards, hasIpv6, setNetSysctl } from "./host.ts";
 import type { Network } from "./store.ts";
@@ -50,7 +50,7 @@ export function ensureBridge(
   if (network.ipv6 && !hasIpv6()) {
     throw new MiniError(`the network ${network.name} has IPv6, which this host has not, or has switched off`);
   }
-  const all = gateways(network), first = all[0];
+  const [first] = gateways(network);
   if (!found) {
     // An address of its own: otherwise a bridge takes the lowest of its ports', which come and go.
     const mac = first && macFor(parseIp(network.subnets[0]!.gateway!)!);
@@ -58,16 +58,29 @@ export function ensureBridge(
   }
   const link = findLink(netlink, name);
   if (!link) throw new MiniError(`the bridge ${name} was removed while the network ${network.name} was being set up`);
-  for (const { ip, prefix } of all) attempt(netlink, "give the bridge its address", addAddress(link.index, ip, prefix));
-  netlink.request(linkUp(link.index, name));
-  // What is published at 127.0.0.1 leaves by the bridge with that source, and is answered to it. The firewall's `guard` sees to
-  // it that nobody else gets at what listens there.
   // Where they have been removed since, there may be others' ports to put back.
   if (firewall.makeTables(familiesOf(network))) restore();
-  setNetSysctl(`ipv4/conf/${name}/route_localnet`, "1");
+  mendBridge(netlink, network, link);
   if (!network.internal) enableForwarding(network.ipv6).forEach(note);
   withTables(restore, () => firewall.addNetwork(network));
   return link.index;
+}
+
+/**
+ * Gives a network's bridge what it needs: its addresses, ports at 127.0.0.1, and that it is up. Our tables must be there: see
+ * `guard`.
+ *
+ * @returns what of it was missing, each a few words. @throws {MiniError} @throws {NetlinkError}
+ */
+export function mendBridge(netlink: Netlink, network: Network, { index, name, up }: Link): string[] {
+  const missing = gateways(network).filter(({ ip, prefix }) =>
+    attempt(netlink, "give the bridge its address", addAddress(index, ip, prefix))
+  ).map(({ ip }) => `the address ${formatIp(ipFromBytes(ip))} of ${name}`);
+  if (!up) netlink.request(linkUp(index, name));
+  // What is published at 127.0.0.1 leaves by the bridge with that source, and is answered to it. The firewall's `guard` sees to
+  // it that nobody else gets at what listens there.
+  const localnet = setNetSysctl(`ipv4/conf/${name}/route_localnet`, "1");
+  return [...missing, ...up ? [] : [`${name}, which was down`], ...localnet ? [`route_localnet of ${name}`] : []];
 }
 
 /** Does something in our tables; where they have been removed meanwhile, makes them again and does it once more. */
@@ -81,9 +94,11 @@ export function withTables(restore: () => void, body: () => void): void {
   }
 }
 
-function attempt(netlink: Netlink, what: string, message: ReturnType<typeof newBridge>): void {
+/** Whether something was made; false if it is there already. */
+function attempt(netlink: Netlink, what: string, message: ReturnType<typeof newBridge>): boolean {
   const [failure] = netlink.attempt([message]);
   if (failure && failure.errno !== Errno.EEXIST) throw explainLink(failure, what);
+  return failure === undefined;
 }
 
 /** What to say when a link cannot be made. */

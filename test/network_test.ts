@@ -329,6 +329,22 @@ END`);
   assertEquals((await script("nft list table ip mini")).includes("9000"), false);
 }, [needsProgram("nft")]);
 
+networkTest("what somebody has taken from a bridge is put back by system check", async (c) => {
+  const { ok, script } = c, url = "http://127.0.0.1:9000/";
+  await serve(c, "one", "-p", "9000:80");
+  await script(
+    "ip addr flush dev mini0 scope global; ip link set mini0 down; echo 0 > /proc/sys/net/ipv4/conf/mini0/route_localnet",
+  );
+  assertEquals(await fromHost(c)(url), "");
+  assertMatch(
+    await ok("system", "check"),
+    /\nmade again: the address 172\.17\.0\.1 of mini0\nmade again: mini0, which was down\nmade again: route_localnet of mini0\n$/,
+  );
+  assertEquals(await fromHost(c)(url), "one");
+  assertMatch(await ok("exec", "one", "ping", "-c", "1", "-W", "5", OUTSIDE.ip), /1 packets received/);
+  await ok("rm", "-f", "one");
+});
+
 networkTest("the monitor goes although a container in the foreground still has a network", async (c) => {
   const { ok, state } = c;
   const foreground = c.host([...c.command, "run", "--rm", "--name", "long", "starter", "sleep", "1000"]);
