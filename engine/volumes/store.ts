@@ -23,6 +23,8 @@ import { exists } from "../../ffi/exists.ts";
 
 const VERSION = 1;
 const RENAME_NOREPLACE = 1;
+/** How often a volume is looked at before it counts as damaged. */
+const MOST_LOOKS = 10;
 
 /** There is no volume of that name. */
 export class NoSuchVolume extends MiniError {
@@ -53,20 +55,9 @@ export class Volumes {
    * @throws {MiniError} for what is no name, for a damaged one, and for one of a newer mini.
    */
   get(name: string): Volume | undefined {
-    checkVolumeName(name);
+    const text = this.#read(name);
+    if (text === undefined) return undefined;
     const folder = `${this.folder}/${name}`;
-    let text: string;
-    try {
-      // Nothing of ours is ever a link; one that was put here would lead what is done to the volume elsewhere.
-      if (Deno.lstatSync(folder).isSymlink || !Deno.lstatSync(`${folder}/data`).isDirectory) {
-        throw new MiniError(`the volume ${name} is damaged: ${folder} and data in it must be folders, not links`);
-      }
-      text = Deno.readTextFileSync(`${folder}/volume.json`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
-      if (exists(folder)) throw new MiniError(`the volume ${name} is damaged: ${folder} lacks volume.json or data`);
-      return undefined;
-    }
     let volume: Volume | undefined;
     try {
       volume = JSON.parse(text);
@@ -80,6 +71,27 @@ export class Volumes {
       throw new MiniError(`the volume ${name} is damaged: ${folder}/volume.json is not what mini writes`);
     }
     return volume;
+  }
+
+  /** What is written down of it, if it is there. */
+  #read(name: string): string | undefined {
+    checkVolumeName(name);
+    const folder = `${this.folder}/${name}`;
+    for (let looks = 1;; looks++) {
+      try {
+        // Nothing of ours is ever a link; one that was put here would lead what is done to the volume elsewhere.
+        if (Deno.lstatSync(folder).isSymlink || !Deno.lstatSync(`${folder}/data`).isDirectory) {
+          throw new MiniError(`the volume ${name} is damaged: ${folder} and data in it must be folders, not links`);
+        }
+        return Deno.readTextFileSync(`${folder}/volume.json`);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
+        if (!exists(folder)) return undefined;
+        // It may have been removed and made anew between two of our looks.
+        if (looks < MOST_LOOKS) continue;
+        throw new MiniError(`the volume ${name} is damaged: ${folder} lacks volume.json or data`);
+      }
+    }
   }
 
   /** The same. @throws {NoSuchVolume} if there is none. */

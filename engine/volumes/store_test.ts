@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MiniError } from "../../ffi/errors.ts";
 import { close } from "../../ffi/kernel.ts";
 import { Volumes } from "./store.ts";
@@ -90,4 +90,25 @@ Deno.test("what killed commands left is cleared, unless somebody is at work on i
     const lock = await volumes.lock("data");
     close(lock!);
     assertEquals(await volumes.lock("nosuch"), undefined);
+  }));
+
+Deno.test("a volume that others remove and make anew all the time is never taken for a damaged one", () =>
+  withVolumes(async (volumes) => {
+    const store = new URL("store.ts", import.meta.url);
+    const code = `import { Volumes } from ${JSON.stringify(store.href)};
+      const volumes = new Volumes(${JSON.stringify(volumes.root)});
+      for (let round = 0; round < 60; round++) {
+        volumes.make("churn");
+        volumes.remove("churn");
+      }
+      self.postMessage("done");`;
+    const worker = new Worker(`data:text/typescript,${encodeURIComponent(code)}`, { type: "module" });
+    let done = false, seen = 0;
+    worker.onmessage = () => done = true;
+    while (!done) {
+      for (let looks = 0; looks < 50; looks++) if (volumes.get("churn")) seen++;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    worker.terminate();
+    assert(seen > 0);
   }));
