@@ -7,7 +7,7 @@ export const temporaryState = (uid: string | number): string => `/tmp/mini-${uid
 /**
  * Makes it the user's own before anything in it is read or written. In a folder with the sticky bit nobody else can take it away then.
  *
- * @throws {MiniError} when it is somebody else's, who could read and change all that mini writes there.
+ * @param uid whose it is to be. @throws {MiniError} when it is somebody else's, who could read and change all that mini writes there.
  */
 export function claimState(state: string, uid: number): void {
   if (state !== temporaryState(uid)) return;
