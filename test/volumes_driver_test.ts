@@ -1,5 +1,6 @@
 /** Volumes with options: folders of the host, memory, file systems of their own. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { hasDetachedMounts } from "../ffi/available.ts";
 import { assertRefused, type Context, miniTest, needsProgram, until } from "./harness.ts";
 import { runTool } from "./images_fixtures.ts";
 
@@ -140,10 +141,11 @@ miniTest("a volume may be a file system of its own, mounted in the containers al
     // Two at once see the same.
     assertEquals(await inside("cat /d/x; test -s /d/passwd; echo more > /d/y", "-v", "disk:/d"), "kept\n");
     assertEquals((await mini(["exec", "one", "cat", "/d/y"])).stdout, "more\n");
-    assertEquals(hostMounts(device), []);
+    assertEquals(hostMounts(device).length, hasDetachedMounts() ? 0 : 1);
     await mini(["restart", "-t", "0", "one"]);
     assertEquals((await mini(["exec", "one", "cat", "/d/y"])).stdout, "more\n");
     await mini(["rm", "-f", "one"]);
+    assertEquals(hostMounts(device), []);
     await inside("mkdir /d/sub; echo deep > /d/sub/x; ln -s / /d/top; ln -s ../../../etc /d/sub/up", "-v", "disk:/d");
     const at = (path: string) => ["--mount", `src=disk,dst=/s,volume-subpath=${path}`];
     assertEquals(await inside("cat /s/x", ...at("sub")), "deep\n");

@@ -125,7 +125,8 @@ export async function mountAt(filesystem: Filesystem, volume: string, folder: st
   }
   // Another machine may not answer for long.
   const result = await waitingSyscall("mount", device, folder, type, flags, data.join(","));
-  if (result < 0) refuse(filesystem, volume, `${type} ${device}`, -result, "");
+  const options = data.length > 0 ? ` with ${data.join(",")}` : "";
+  if (result < 0) refuse(filesystem, volume, `${type} ${device}${options}`, -result, "");
 }
 
 /** A file system's options with addresses in place of names. */
