@@ -40,7 +40,7 @@ const OLD_KERNEL_TESTS = [
   /^test\/(attach|commit|cp|detached|devices|diff|exec|explain|export|library|oci|rootless|runtime_namespaces|step)_test\.ts$/,
   /^test\/run_(errors|inside|layers|mounts|options|streams|terminal)_test\.ts$/,
   /^test\/(security|volumes)(_(fill|joined_pid|races|rights|root))?_test\.ts$/,
-  /^test\/(anatomy|conformance\/.*|cp_attack|rights|userns|volumes_driver)_test\.ts$/,
+  /^test\/(anatomy|conformance\/.*|cp_attack|images_(hostile|unpack)|rights|userns|volumes_driver)_test\.ts$/,
 ];
 /** Whether a test file runs once more as on an older kernel. */
 export const isForOldKernel = (path: string): boolean => OLD_KERNEL_TESTS.some((pattern) => pattern.test(path));
