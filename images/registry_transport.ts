@@ -251,6 +251,8 @@ function guardBody(response: Response, watch: StallWatch, host: string): Respons
     async pull(controller) {
       watch.wake();
       try {
+        // Given up between two pieces: no read was there to be told.
+        watch.signal.throwIfAborted();
         const value = await reader.read();
         watch.rest();
         if (value !== undefined) return controller.enqueue(value);
