@@ -102,7 +102,7 @@ export async function create(
     );
   }
   const fds = preservedFds(options.preserveFds);
-  settleEnvironment(spec.process, fds.env, () => openRoot(spec.root.path));
+  await settleEnvironment(spec.process, fds.env, () => openRoot(spec.root.path));
   grantable(spec.process, hasNamespace(spec, "user"), warn);
   const place = cgroupPlace(spec, id, containers.root, options.systemdCgroup);
   const lock = containers.reserve(id);

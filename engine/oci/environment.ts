@@ -1,5 +1,6 @@
 /** The environment of a container's process, as other OCI runtimes settle it. */
 import { close } from "../../ffi/kernel.ts";
+import { readyForPaths } from "../../ffi/open.ts";
 import type { Process } from "../../runtime/spec.ts";
 import { readUserFiles, resolveUser } from "../users.ts";
 
@@ -19,10 +20,15 @@ export function lastOfEach(variables: readonly string[]): string[] {
  * @param more variables beside its own. @param openRoot opens the container's root.
  * @throws {SyscallError} when /etc/passwd is there and cannot be read.
  */
-export function settleEnvironment(process: Process, more: readonly string[], openRoot: () => number): void {
+export async function settleEnvironment(
+  process: Process,
+  more: readonly string[],
+  openRoot: () => number,
+): Promise<void> {
   const { user } = process, env = lastOfEach([...process.env ?? [], ...more]);
   process.env = env;
   if (env.some((variable) => /^HOME=./s.test(variable))) return;
+  await readyForPaths();
   const root = openRoot();
   try {
     const { home } = resolveUser(`${user.uid}:${user.gid}`, readUserFiles(root));

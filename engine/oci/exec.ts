@@ -63,7 +63,7 @@ export async function exec(
   grantable(process, hasNamespace(spec, "user"), warn);
   const pidfd = openProcess(record);
   if (pidfd === undefined) throw new MiniError(`cannot exec in a stopped container: ${id} is not running`);
-  settleEnvironment(process, fds.env, () => open(`/proc/${record.pid}/root`, O_PATH | O_DIRECTORY));
+  await settleEnvironment(process, fds.env, () => open(`/proc/${record.pid}/root`, O_PATH | O_DIRECTORY));
   const cgroup = record.cgroup === undefined ? undefined : cgroupBelow(record.cgroup, options.cgroup);
   const target: Target = { pid: record.pid, pidfd, spec, cgroup };
   const listener = async (pid: number, fd: number) => {
