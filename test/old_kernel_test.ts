@@ -174,6 +174,12 @@ miniTest("what takes a mount with other ids is refused by name, and failures are
   assertRefused(await run("--userns", "auto", "starter", "true"), 125, "user namespace", "mount_setattr", "Linux 5.12");
   assertEquals((await without(context, "openat2", ["run", "--rm", "--userns", "auto", "starter", "true"])).status, 0);
   assertRefused(await run("--tmpfs", "/t:size=nonsense", "starter", "true"), 125, "size=nonsense");
+  assertRefused(
+    await run("-v", `${context.folder}:/s:rshared`, "starter", "true"),
+    125,
+    "cannot be rshared",
+    "open_tree",
+  );
   assertRefused(await run("starter", "no-such-program"), 127, "no-such-program");
   assertEquals((await context.mini(["ps", "-aq"])).stdout, "");
 }, [needsNewerCalls()]);

@@ -10,6 +10,7 @@ import { holdBind, holdVolume } from "./detached.ts";
 import { type Change, findBind, findVolume } from "./found.ts";
 import { releaseFromHost } from "./on_host.ts";
 import { Volumes } from "./store.ts";
+import type { DecidedMount } from "./types.ts";
 
 /** What has to be open while a container is started. */
 export interface Held {
@@ -46,6 +47,7 @@ export async function holdMounts(
     for (const mount of record.mounts ?? []) {
       if (mount.type === "bind" && mount.createSource) makeFolder(mount.source!);
       if (!detached) {
+        refuseShared(mount);
         const place = mount.type === "volume" ? await findVolume(volumes, mount, signal) : findBind(mount);
         if (place?.path !== undefined) sources.set(place.path, place.path);
         if (place !== undefined) changes.set(mount.destination, place.change);
@@ -71,6 +73,15 @@ export async function holdMounts(
     await release();
     throw error;
   }
+}
+
+/** The program makes all mounts slaves of the host's before it copies any. */
+function refuseShared({ options, source, destination }: DecidedMount): void {
+  const shared = options.find((option) => option === "shared" || option === "rshared");
+  if (shared === undefined) return;
+  throw new MiniError(
+    `${source} on ${destination} cannot be ${shared} with the host: that takes open_tree (Linux 5.2), which is missing here`,
+  );
 }
 
 const statOf = (path: string) => {
