@@ -34,13 +34,17 @@ export async function findImage(
   options: FindOptions,
 ): Promise<Source> {
   const store = new Store(root);
+  const isInside = isStarter(name);
   const pull = async () => {
+    if (isInside) {
+      throw new MiniError(`the image ${name} is in mini itself, for this machine alone: leave out --platform`);
+    }
     await pullInto(store, name, options);
     const reference = withDefaultTag(parseReference(name));
     emitImage(state, "pull", familiarReference(reference), familiarName(reference));
   };
-  if (isStarter(name)) await (await import("../images/starter.ts")).ensureStarter(store);
-  else if (options.pull === "always" || store.images.resolve(name) === undefined) await pull();
+  if (isInside) await (await import("../images/starter.ts")).ensureStarter(store);
+  if (!isInside && (options.pull === "always" || store.images.resolve(name) === undefined)) await pull();
   else if (options.platform !== undefined) await checkPlatform(store, name, options, pull);
   const lock = store.lock("shared");
   try {

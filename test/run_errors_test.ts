@@ -14,6 +14,13 @@ miniTest("a container exits with its program's status, and 128 + n for a signal"
   assertEquals([killed.status, killed.stderr], [137, ""]);
 });
 
+miniTest("the image that is in mini is for this machine alone", async ({ mini }) => {
+  const [ours, other] = Deno.build.arch === "x86_64" ? ["amd64", "arm64"] : ["arm64", "amd64"];
+  assertEquals((await mini(["run", "--rm", "--platform", `linux/${ours}`, "starter", "true"])).status, 0);
+  const refused = await mini(["run", "--rm", "--platform", `linux/${other}`, "starter", "true"]);
+  assertRefused(refused, 125, "starter", "--platform");
+});
+
 /** Runs programs of a folder that is mounted on /v; each is a file of this content and these permission bits. */
 function programs(
   { mini, folder }: Context,
