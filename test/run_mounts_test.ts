@@ -243,6 +243,12 @@ miniTest("--label and --cidfile are written down", async ({ mini, folder }) => {
     `${folder}/no/cid`,
   );
   assertRefused(await mini(["run", "--rm", "-l", "=b", "starter", "true"]), 125, "--label");
-  assertRefused(await mini(["run", "--rm", "--name", "kept", "starter", "true"]), 125, "kept", "already in use", "mini rm kept");
+  assertRefused(
+    await mini(["run", "--rm", "--name", "kept", "starter", "true"]),
+    125,
+    "kept",
+    "already in use",
+    "mini rm kept",
+  );
   assertEquals((await mini(["rm", "kept"])).status, 0);
 });
