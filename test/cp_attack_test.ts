@@ -137,8 +137,9 @@ miniTest("nor on the way in, whatever is written: files, folders, archives", asy
   let done = 0, failed = 0;
   const count = (failure: string | undefined) => void (failure ? failed++ : done++);
   const often = (request: Parameters<typeof copyOften>[2]) => {
-    const wanted = done + 5;
-    return copyOften(context, 600, request, count, () => done >= wanted);
+    // One of them is refused nearly always: the folder that it writes finds a link in its place.
+    const wanted = done + 5, refused = failed + 50;
+    return copyOften(context, 600, request, count, () => done >= wanted || failed >= refused);
   };
   await often((web) => ({ from: { path: `${from}/a/real/file` }, to: web("/d/a/real/file") }));
   await often((web) => ({ from: { path: `${from}/a/real` }, to: web("/d/a/") }));
