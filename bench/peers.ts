@@ -51,6 +51,9 @@ export function podmanIn(folder: string): string[] | undefined {
     "cgroupfs",
     "--events-backend",
     "file",
+    // Where crun is installed it is the default, and wants a host whose cgroups are all version 2.
+    "--runtime",
+    "runc",
   ];
 }
 

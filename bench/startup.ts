@@ -41,10 +41,10 @@ export async function bench(): Promise<string> {
     };
     const versions = [firstLine(MINI, "--version"), `deno ${Deno.version.deno}`, firstLine("runc", "--version")];
     const measured = await hyperfine(Object.values(commands));
-    const [deno, version, mini, runc] = measured;
+    const [deno, version, mini, runc] = measured, more = version!.medianMs - deno!.medianMs;
     return [
       table(Object.keys(commands), measured),
-      `\`mini --version\` takes ${(version!.medianMs - deno!.medianMs).toFixed(1)} ms more than the empty program ` +
+      `\`mini --version\` takes ${Math.abs(more).toFixed(1)} ms ${more < 0 ? "less" : "more"} than the empty program ` +
       `(at most 8 are allowed). \`mini run\` takes ${
         (mini!.ratio / runc!.ratio).toFixed(2)
       } times as long as \`runc run\`.`,
